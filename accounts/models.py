@@ -1,0 +1,107 @@
+"""Users. They log in with their e-mail address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import (
+    AbstractBaseUser,
+    BaseUserManager,
+    PermissionsMixin,
+)
+from django.core.validators import EmailValidator
+from django.db import models
+
+from accounts.fields import PasswordHashField
+from tradebot.fields import SerialAutoField, TransactionNow
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(
+        self, email: str, password: str | None = None, **fields: Any
+    ) -> User:
+        """Store a user; ``password`` is hashed, None means that none will do.
+
+        Raises ValueError without an e-mail address.
+        """
+        if not email:
+            raise ValueError("a user needs an e-mail address")
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(
+        self, email: str, password: str | None = None, **fields: Any
+    ) -> User:
+        return self.create_user(
+            email, password, **{"is_staff": True, "is_superuser": True, **fields}
+        )
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        """Return the user of this e-mail address, whatever its case.
+
+        An exact match wins: the old program let addresses differ by case alone.
+        Raises User.DoesNotExist, also where several differ from it by case only.
+        """
+        matches = list(self.filter(email__iexact=username or "").order_by("id")[:3])
+        for user in matches:
+            if user.email == username:
+                return user
+        if len(matches) == 1:
+            return matches[0]
+        raise self.model.DoesNotExist
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    id = SerialAutoField(primary_key=True)
+    # Not EmailField, whose column has a length.
+    email = models.CharField("e-mail address", validators=[EmailValidator()])
+    password = PasswordHashField("password", db_column="hashed_password")
+    # Null in rows that the old program never filled: it means inactive.
+    is_active = models.BooleanField("active", null=True, default=True)
+    created_at = models.DateTimeField(
+        null=True, editable=False, db_default=TransactionNow()
+    )
+    updated_at = models.DateTimeField(
+        null=True, auto_now=True, db_default=TransactionNow()
+    )
+    # SHA-256 of the token in an open password reset, as hexadecimal digits.
+    reset_token = models.CharField(null=True, blank=True, editable=False)
+    reset_token_expires = models.DateTimeField(null=True, blank=True, editable=False)
+    is_staff = models.BooleanField(
+        "staff",
+        default=False,
+        db_default=False,
+        help_text="May log in to this admin site.",
+    )
+    is_superuser = models.BooleanField(
+        "superuser",
+        default=False,
+        db_default=False,
+        help_text="Has all permissions without being given them one by one.",
+    )
+
+    objects = UserManager()
+
+    EMAIL_FIELD = "email"
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = []
+
+    class Meta:
+        db_table = "users"
+        verbose_name = "user"
+        indexes = [models.Index(fields=["id"], name="ix_users_id")]
+        constraints = [
+            # The operator class, which is the default one, makes Django write a
+            # unique index, as documented, instead of a constraint.
+            models.UniqueConstraint(
+                fields=["email"],
+                name="ix_users_email",
+                opclasses=["text_ops"],
+                violation_error_message="A user with this e-mail address exists.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.email

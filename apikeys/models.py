@@ -1,0 +1,59 @@
+"""Exchange API keys, encrypted at rest."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from apikeys import crypto
+from tradebot.constraints import ForeignKeyConstraint
+from tradebot.fields import SerialAutoField, TransactionNow
+
+_MASK = "****"
+
+
+class APIKey(models.Model):
+    id = SerialAutoField(primary_key=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="api_keys",
+        db_constraint=False,
+        db_index=False,
+    )
+    encrypted_api_key = models.CharField(editable=False)
+    encrypted_secret_key = models.CharField(editable=False)
+    label = models.CharField(null=True, blank=True)
+    # True once the exchange has accepted the key.
+    is_valid = models.BooleanField("valid", null=True, default=False)
+    created_at = models.DateTimeField(
+        null=True, editable=False, db_default=TransactionNow()
+    )
+    updated_at = models.DateTimeField(
+        null=True, auto_now=True, db_default=TransactionNow()
+    )
+
+    class Meta:
+        db_table = "api_keys"
+        verbose_name = "API key"
+        indexes = [
+            models.Index(fields=["id"], name="ix_api_keys_id"),
+            models.Index(fields=["user"], name="ix_api_keys_user_id"),
+        ]
+        constraints = [ForeignKeyConstraint(field="user", name="api_keys_user_id_fkey")]
+
+    def __str__(self) -> str:
+        return self.label or f"API key {self.pk}"
+
+    @property
+    def masked(self) -> str:
+        """The key as it may be shown: its first and last four characters.
+
+        Only ``****`` where eight characters or fewer would give it away, or where it
+        cannot be decrypted.
+        """
+        try:
+            key = crypto.decrypt(self.encrypted_api_key)
+        except crypto.DecryptionError:
+            return _MASK
+        return f"{key[:4]}{_MASK}{key[-4:]}" if len(key) > 8 else _MASK

@@ -1,0 +1,38 @@
+"""Databases of their own for tests that migrate."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+ALIAS = "scratch"
+
+
+@contextmanager
+def scratch_database() -> Iterator[BaseDatabaseWrapper]:
+    """Make an empty database beside the default one; drop it afterwards."""
+    default = connections["default"]
+    name = f"scratch_{uuid.uuid4().hex}"
+    with tempfile.TemporaryDirectory() as folder:
+        if default.vendor == "postgresql":
+            with default._nodb_cursor() as cursor:
+                cursor.execute(f"CREATE DATABASE {name}")
+        else:
+            name = str(Path(folder) / f"{name}.sqlite3")
+        connections.databases[ALIAS] = {**default.settings_dict, "NAME": name}
+        connection = connections[ALIAS]
+        try:
+            yield connection
+        finally:
+            connection.close()
+            del connections[ALIAS]
+            del connections.databases[ALIAS]
+            if default.vendor == "postgresql":
+                with default._nodb_cursor() as cursor:
+                    cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,28 @@
+"""Serve every API path with and without its last slash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import is_valid_path
+
+
+class OptionalSlashMiddleware:
+    """Answer ``/api/v1/trades`` and ``/api/v1/trades/`` alike, without a redirect.
+
+    A redirect would make some clients repeat a POST as a GET. Where only the other form
+    of a path is known, the request goes on under that one.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = request.path_info
+        if not is_valid_path(path):
+            other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+            if is_valid_path(other):
+                request.path_info = other
+                request.path = request.path[: -len(path)] + other
+        return self.get_response(request)

@@ -1,0 +1,152 @@
+"""Settings from the environment and the ``.env`` file, checked as they are read.
+
+A value that is missing, malformed or unknown stops the start with the variable's name
+and an example. Values are not repeated in the message: many of them are secrets.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+_POSTGRESQL, _SQLITE = "django.db.backends.postgresql", "django.db.backends.sqlite3"
+
+
+class Environment:
+    """Reads settings and remembers their names, to tell a misspelt one.
+
+    ``elsewhere`` names the variables in the ``.env`` file that others read: gunicorn,
+    compose, createsuperuser.
+    """
+
+    def __init__(self, env_file: Path, elsewhere: frozenset[str]) -> None:
+        self.env_file = env_file
+        self.names: set[str] = set(elsewhere)
+        before = set(os.environ)
+        environ.Env.read_env(env_file)
+        self._from_file = set(os.environ) - before
+
+    def text(
+        self,
+        name: str,
+        *,
+        example: str,
+        default: str | None = None,
+        check: Callable[[str], str | None] = lambda value: None,
+    ) -> str:
+        """Return a setting; without ``default`` it must be given.
+
+        ``check`` returns what is wrong with a value, or None.
+        """
+        self.names.add(name)
+        value = os.environ.get(name, "").strip() or default
+        if value is None:
+            raise ImproperlyConfigured(
+                f"{name} is not set. Set it in the environment or in "
+                f"{self.env_file}, for example {name}={example}"
+            )
+        if problem := check(value):
+            raise malformed(name, problem, example)
+        return value
+
+    def choice(self, name: str, choices: tuple[str, ...], *, default: str) -> str:
+        def check(value: str) -> str | None:
+            return None if value in choices else f"must be one of {', '.join(choices)}"
+
+        return self.text(name, example=default, default=default, check=check)
+
+    def integer(self, name: str, *, default: int, minimum: int = 1) -> int:
+        def check(value: str) -> str | None:
+            valid = value.isascii() and value.isdigit() and int(value) >= minimum
+            return None if valid else f"must be a whole number from {minimum}"
+
+        example = default_text = str(default)
+        return int(self.text(name, example=example, default=default_text, check=check))
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        def check(value: str) -> str | None:
+            known = value.lower() in _TRUE | _FALSE
+            return None if known else "must be true or false"
+
+        text = "true" if default else "false"
+        value = self.text(name, example=text, default=text, check=check)
+        return value.lower() in _TRUE
+
+    def words(
+        self,
+        name: str,
+        *,
+        example: str,
+        default: str | None = None,
+        check: Callable[[str], str | None] = lambda word: None,
+    ) -> list[str]:
+        """Return the parts of a list separated by commas."""
+
+        def split(value: str) -> list[str]:
+            return [word.strip() for word in value.split(",") if word.strip()]
+
+        def check_all(value: str) -> str | None:
+            return next(filter(None, map(check, split(value))), None)
+
+        return split(self.text(name, example=example, default=default, check=check_all))
+
+    def database(self, name: str, *, default: str, base: Path) -> dict[str, Any]:
+        """Return a Django database configuration from a URL.
+
+        A relative SQLite path counts from ``base``.
+        """
+        example = "postgres://tradebot:secret@localhost:5432/tradebot"
+        url = self.text(name, default=default, example=example)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                config = environ.Env.db_url_config(url)
+        except (ValueError, UserWarning, environ.ImproperlyConfigured):
+            config = {}
+        engine = config.get("ENGINE")
+        if engine not in (_POSTGRESQL, _SQLITE) or not config.get("NAME"):
+            raise malformed(
+                name,
+                "must be the URL of a PostgreSQL database (postgres://…) or of an "
+                "SQLite file (sqlite:///…)",
+                example,
+            )
+        options = config.setdefault("OPTIONS", {})
+        if engine == _POSTGRESQL:
+            config.setdefault("CONN_MAX_AGE", 60)
+            config.setdefault("CONN_HEALTH_CHECKS", True)
+            options.setdefault("connect_timeout", 10)
+        else:
+            config["ENGINE"] = "tradebot.sqlite"
+            if config["NAME"] != ":memory:":
+                config["NAME"] = str(base / config["NAME"])
+            # A writer waits for its turn at BEGIN instead of failing half-way;
+            # readers are not held up by it.
+            options.setdefault("transaction_mode", "IMMEDIATE")
+            options.setdefault("timeout", 20)
+            options.setdefault(
+                "init_command", "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
+            )
+        return config
+
+    def refuse_unknown(self) -> None:
+        """Stop where the ``.env`` file sets what nothing reads: a misspelt name."""
+        for name in sorted(self._from_file - self.names):
+            close = difflib.get_close_matches(name, sorted(self.names), 1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise ImproperlyConfigured(
+                f"{name} in {self.env_file} is not a setting of TradeBot.{hint} "
+                "Correct or remove it; .env.example lists them all."
+            )
+
+
+def malformed(name: str, problem: str, example: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"{name} {problem}, for example {name}={example}")

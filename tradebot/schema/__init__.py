@@ -1,0 +1,1 @@
+"""The migration system: what TradeBot adds to Django's migrations."""

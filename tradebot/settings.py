@@ -1,0 +1,208 @@
+"""All settings. What differs between installations comes from the environment.
+
+``.env.example`` lists the variables; a test holds it against this file.
+"""
+
+import base64
+import os
+from pathlib import Path
+
+from tradebot import __version__
+from tradebot.env import Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Environment(
+    Path(os.environ.get("ENV_FILE", BASE_DIR / ".env")),
+    elsewhere=frozenset(
+        {
+            "BIND",
+            "DJANGO_SUPERUSER_EMAIL",
+            "DJANGO_SUPERUSER_PASSWORD",
+            "ENV_FILE",
+            "POSTGRES_PASSWORD",
+            "WEB_CONCURRENCY",
+            "WEB_PORT",
+            "WEB_THREADS",
+        }
+    ),
+)
+
+
+def _check_secret(value: str) -> str | None:
+    if len(value.encode()) < 32:
+        return "must have 32 characters or more"
+    return None
+
+
+def _check_fernet_key(value: str) -> str | None:
+    try:
+        valid = len(base64.urlsafe_b64decode(value)) == 32
+    except ValueError:
+        valid = False
+    return None if valid else "must hold keys of 32 bytes in URL-safe base64"
+
+
+# --- Security ---------------------------------------------------------------------
+
+DEBUG = env.flag("DEBUG", default=False)
+SECRET_KEY = env.text(
+    "SECRET_KEY", example="<50 random characters>", check=_check_secret
+)
+# The first key encrypts the exchange credentials, all of them decrypt.
+FERNET_KEYS = env.words(
+    "FERNET_KEYS",
+    example="<the output of: openssl rand -base64 32 | tr '+/' '-_'>",
+    check=_check_fernet_key,
+)
+ALLOWED_HOSTS = env.words(
+    "ALLOWED_HOSTS", default="localhost,127.0.0.1,[::1]", example="bots.example.com"
+)
+CSRF_TRUSTED_ORIGINS = env.words(
+    "CSRF_TRUSTED_ORIGINS",
+    default=",",
+    example="https://bots.example.com",
+    check=lambda value: None if "://" in value else "must hold origins with a scheme",
+)
+# Off only where the server is used without a TLS proxy in front, as on one's own
+# machine.
+HTTPS_ONLY = env.flag("HTTPS_ONLY", default=True)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS_ONLY
+SECURE_REDIRECT_EXEMPT = [r"^health"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS_ONLY else None
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # bytes in a request body
+
+# --- Applications -----------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "tradebot",
+    "accounts",
+    "apikeys",
+    "bots",
+    "trading",
+    "backtests",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "tradebot.api.middleware.OptionalSlashMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "tradebot.urls"
+WSGI_APPLICATION = "tradebot.wsgi.application"
+APPEND_SLASH = False  # OptionalSlashMiddleware serves both forms
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+# The image collects the static files; a checkout serves them from the packages.
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
+if WHITENOISE_USE_FINDERS:
+    STORAGES["staticfiles"]["BACKEND"] = (
+        "django.contrib.staticfiles.storage.StaticFilesStorage"
+    )
+
+# --- Database ---------------------------------------------------------------------
+
+DATABASES = {
+    "default": env.database(
+        "DATABASE_URL", default="sqlite:///tradebot.sqlite3", base=BASE_DIR
+    )
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# --- Users ------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+# Inactive users are told so, after the right password only; nothing lets them in.
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
+PASSWORD_HASHERS = ["accounts.hashers.BcryptPasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "accounts.passwords.PasswordPolicyValidator"}]
+
+# --- API --------------------------------------------------------------------------
+
+JWT_SECRET = env.text(
+    "JWT_SECRET", example="<64 random characters>", check=_check_secret
+)
+JWT_ALGORITHM = env.choice("JWT_ALGORITHM", ("HS256", "HS512"), default="HS512")
+ACCESS_TOKEN_EXPIRE_MINUTES = env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", default=10_080)
+REMEMBER_ME_EXPIRE_MINUTES = env.integer("REMEMBER_ME_EXPIRE_MINUTES", default=43_200)
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.JWTAuthentication"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tradebot.api.negotiation.JSONOnly",
+    "DEFAULT_PARSER_CLASSES": ["tradebot.api.json.ExactJSONParser"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["tradebot.api.json.ExactJSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "tradebot.api.schema.ProblemAutoSchema",
+    "COERCE_DECIMAL_TO_STRING": False,
+    "EXCEPTION_HANDLER": "tradebot.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "TradeBot API",
+    "VERSION": __version__,
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"PositionType": "bots.models.PositionType"},
+}
+
+# --- Logging ----------------------------------------------------------------------
+
+LOG_LEVEL = env.choice(
+    "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), default="INFO"
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        # Its own handlers would print each record twice.
+        "django": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
+        "django.db.backends": {"level": "INFO"},  # statements hold personal data
+    },
+}
+
+env.refuse_unknown()

@@ -1,0 +1,199 @@
+"""SQL for exact decimals on SQLite: what cannot be exact is refused, never rounded.
+
+Every node of a query passes ``compile``. Nodes without a decimal go to Django as they
+are; for those with one, ``_RULES`` lists all that is known to be exact. A result that
+is not a bare column gets the ``decimal`` collation, because SQLite would compare and
+order it as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import NotSupportedError, models
+from django.db.models import expressions, lookups
+from django.db.models.functions import Cast, Coalesce, Greatest, Least, NullIf
+from django.db.models.sql import compiler
+
+from tradebot.sqlite import decimals
+
+SQL = tuple[str, Any]
+_ARITHMETIC = {
+    expressions.Combinable.ADD: decimals.ADD,
+    expressions.Combinable.SUB: decimals.SUBTRACT,
+    expressions.Combinable.MUL: decimals.MULTIPLY,
+}
+_COMPARISONS = (
+    lookups.Exact,
+    lookups.GreaterThan,
+    lookups.GreaterThanOrEqual,
+    lookups.LessThan,
+    lookups.LessThanOrEqual,
+    lookups.In,
+    lookups.Range,
+)
+# Nodes that hand a decimal on or only ask whether it is there.
+_TRANSPARENT = (
+    expressions.Col,
+    expressions.Exists,
+    expressions.ExpressionList,
+    expressions.OrderBy,
+    expressions.Ref,
+    expressions.Value,
+    expressions.When,
+    lookups.IsNull,
+    models.Count,
+)
+
+
+class ExactDecimalMixin:
+    """Compile expressions of decimals to exact SQL, or raise NotSupportedError."""
+
+    connection: Any
+
+    def compile(self, node: Any) -> SQL:
+        operands = [
+            _output_field(source)
+            for source in getattr(node, "get_source_expressions", list)()
+        ]
+        if not _is_decimal(_output_field(node)) and not any(map(_is_decimal, operands)):
+            return super().compile(node)  # type: ignore[misc,no-any-return]
+        if isinstance(node, _TRANSPARENT):
+            # Not as_sqlite(), which would cast to NUMERIC: to a float.
+            return node.as_sql(self, self.connection)  # type: ignore[no-any-return]
+        for kinds, rule in _RULES:
+            if isinstance(node, kinds):
+                return rule(self, node)
+        raise _refusal(node)
+
+    def _compare(self, node: Any) -> SQL:
+        right = getattr(node, "rhs", None)
+        for side in (node.lhs, right):
+            if hasattr(side, "as_sql") and not _is_decimal(_output_field(side)):
+                # A Query has no field of its own; its one column was checked when
+                # it was built.
+                if isinstance(side, models.sql.Query):
+                    continue
+                raise _refusal(node, "compare it with a Decimal")
+        if isinstance(node, lookups.In) and isinstance(right, expressions.Subquery):
+            node = node.copy()
+            node.rhs = right.query  # a scalar subquery would yield its first row only
+        return node.as_sql(self, self.connection)  # type: ignore[no-any-return]
+
+    def _combine(self, node: expressions.CombinedExpression) -> SQL:
+        function = _ARITHMETIC.get(node.connector)
+        if function is None:
+            raise _refusal(node, f"the operator {node.connector} is not exact")
+        self._require_exact(node, [node.lhs, node.rhs])
+        left, left_params = self.compile(node.lhs)
+        right, right_params = self.compile(node.rhs)
+        return _collated(f"{function}({left}, {right})", [*left_params, *right_params])
+
+    def _sum(self, node: models.Sum) -> SQL:
+        self._require_exact(node, node.source_expressions)
+        return _collated(
+            *node.as_sql(self, self.connection, function=decimals.SUM)  # type: ignore[arg-type]
+        )
+
+    def _choose(self, node: Any) -> SQL:
+        if isinstance(node, expressions.Case):
+            results = [when.result for when in node.cases] + [node.default]
+        else:
+            results = node.source_expressions
+        self._require_exact(node, results)
+        sql, params = node.as_sql(self, self.connection)
+        # A whole number among the results becomes text as well, or it would sort
+        # before every text.
+        return _collated(f"CAST({sql} AS text)", params)
+
+    def _extreme(self, node: Any) -> SQL:
+        self._require_decimal(node)
+        functions = {Greatest: "MAX", Least: "MIN"}
+        function = functions.get(type(node), node.function)
+        return _collated(*node.as_sql(self, self.connection, function=function))
+
+    def _cast(self, node: Cast) -> SQL:
+        (source,) = node.get_source_expressions()
+        before, after = _output_field(source), _output_field(node)
+        if _is_decimal(after):
+            if not (_is_decimal(before) or _is_integer(before)):
+                raise _refusal(node, "only whole numbers become exact decimals")
+            return _collated(*node.as_sql(self, self.connection))  # type: ignore[arg-type]
+        if not isinstance(after, models.CharField | models.TextField):
+            raise _refusal(node, "cast it in Python")
+        return node.as_sql(self, self.connection)  # type: ignore[arg-type]
+
+    def _wrap(self, node: Any) -> SQL:
+        self._require_decimal(node)
+        return _collated(*node.as_sql(self, self.connection))
+
+    def _require_exact(self, node: Any, operands: list[Any]) -> None:
+        for operand in operands:
+            field = _output_field(operand)
+            if not (field is None or _is_decimal(field) or _is_integer(field)):
+                raise _refusal(node, f"a {type(field).__name__} is not exact")
+
+    def _require_decimal(self, node: Any) -> None:
+        for operand in node.get_source_expressions():
+            field = _output_field(operand)
+            if not (field is None or _is_decimal(field) or _is_boolean(field)):
+                raise _refusal(node, f"a {type(field).__name__} is no decimal")
+
+
+_RULES: list[tuple[Any, Callable[[Any, Any], SQL]]] = [
+    (_COMPARISONS, ExactDecimalMixin._compare),
+    (expressions.CombinedExpression, ExactDecimalMixin._combine),
+    (models.Sum, ExactDecimalMixin._sum),
+    ((expressions.Case, Coalesce), ExactDecimalMixin._choose),
+    ((models.Max, models.Min, Greatest, Least, NullIf), ExactDecimalMixin._extreme),
+    (Cast, ExactDecimalMixin._cast),
+    ((expressions.Subquery, expressions.ExpressionWrapper), ExactDecimalMixin._wrap),
+]
+
+
+def _output_field(node: Any) -> Any:
+    return getattr(node, "_output_field_or_none", None)
+
+
+def _is_decimal(field: Any) -> bool:
+    return isinstance(field, models.DecimalField)
+
+
+def _is_integer(field: Any) -> bool:
+    return isinstance(field, models.IntegerField)
+
+
+def _is_boolean(field: Any) -> bool:
+    return isinstance(field, models.BooleanField)
+
+
+def _collated(sql: str, params: Any) -> SQL:
+    return f"({sql} COLLATE {decimals.COLLATION})", params
+
+
+def _refusal(node: Any, reason: str = "its result may be rounded") -> NotSupportedError:
+    return NotSupportedError(
+        f"SQLite cannot compute {node!r} on decimals exactly: {reason}. "
+        "Fetch the values and compute in Python with Decimal, or use PostgreSQL."
+    )
+
+
+class SQLCompiler(ExactDecimalMixin, compiler.SQLCompiler):
+    pass
+
+
+class SQLInsertCompiler(ExactDecimalMixin, compiler.SQLInsertCompiler):
+    pass
+
+
+class SQLDeleteCompiler(ExactDecimalMixin, compiler.SQLDeleteCompiler):
+    pass
+
+
+class SQLUpdateCompiler(ExactDecimalMixin, compiler.SQLUpdateCompiler):
+    pass
+
+
+class SQLAggregateCompiler(ExactDecimalMixin, compiler.SQLAggregateCompiler):
+    pass
