@@ -38,7 +38,7 @@ def load_revisions() -> list[Revision]:
 
     Raises RevisionError where the declarations contradict each other.
     """
-    loader = MigrationLoader(None, ignore_no_initial=True)
+    loader = MigrationLoader(None)
     return ordered(declared(loader.disk_migrations.values()))
 
 
