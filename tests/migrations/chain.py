@@ -1,0 +1,79 @@
+"""Walk the migrations one by one, along the chain or along the squashed path."""
+
+from __future__ import annotations
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import StateApps
+
+from tradebot.schema.revisions import MigrationKey, load_revisions
+
+
+class Walker:
+    """Applies and unapplies single migrations on one database.
+
+    ``squashed`` chooses between the two ways to the same schema: the squashed
+    migrations, or all that they replace.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper, *, squashed: bool) -> None:
+        self.connection = connection
+        self.squashed = squashed
+
+    def plan(self) -> list[MigrationKey]:
+        """Return every migration of the path, from empty to the newest."""
+        executor = self._executor()
+        targets = executor.loader.graph.leaf_nodes()
+        plan = executor.migration_plan(targets, clean_start=True)
+        return [(migration.app_label, migration.name) for migration, _ in plan]
+
+    def forwards(self, *keys: MigrationKey) -> None:
+        for key in keys:
+            self._run(key, backwards=False)
+
+    def backwards(self, *keys: MigrationKey) -> None:
+        for key in keys:
+            self._run(key, backwards=True)
+
+    def apps(self) -> StateApps:
+        """Return the models as the applied migrations leave them."""
+        executor = self._executor()
+        state = executor._create_project_state(with_applied_migrations=True)
+        return state.apps
+
+    def applied(self) -> set[MigrationKey]:
+        return set(self._executor().recorder.applied_migrations())
+
+    def _run(self, key: MigrationKey, *, backwards: bool) -> None:
+        executor = self._executor()
+        migration: Migration = executor.loader.graph.nodes[key]
+        executor.migrate([key], plan=[(migration, backwards)])
+
+    def _executor(self) -> MigrationExecutor:
+        executor = MigrationExecutor(self.connection)
+        if not self.squashed:
+            loader = MigrationLoader(self.connection, replace_migrations=False)
+            # Without replacement the squashed nodes stay in the graph as if they
+            # were migrations like the others.
+            for key, squashed in loader.replacements.items():
+                loader.graph.remove_replacement_node(key, squashed.replaces)
+            loader.replacements.clear()
+            executor.loader = loader
+        return executor
+
+
+def migrations_of(*heads: str) -> list[MigrationKey]:
+    """Return the migrations of documented revisions and their ancestors, in order."""
+    revisions = {revision.id: revision for revision in load_revisions()}
+    wanted: set[str] = set()
+    open_ = list(heads)
+    while open_:
+        id_ = open_.pop()
+        if id_ not in wanted:
+            wanted.add(id_)
+            open_.extend(revisions[id_].revises)
+    return [
+        revision.migration for revision in revisions.values() if revision.id in wanted
+    ]

@@ -1,0 +1,159 @@
+"""Every migration forward and back to zero, with rows in every table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tests.migrations import rows
+from tests.migrations.catalogue import read_catalogue, read_definitions
+from tests.migrations.chain import Walker, migrations_of
+
+_DJANGOS_OWN = ("auth_", "django_")
+
+
+def _schema(connection: BaseDatabaseWrapper) -> Any:
+    """Return the schema of our tables in a form that two states can be compared by.
+
+    Django's own tables are left out: one of its migrations moves a column.
+    """
+    if connection.vendor == "postgresql":
+        tables = read_catalogue(connection)
+        definitions = [
+            row
+            for row in read_definitions(connection)
+            if not row[0].startswith(_DJANGOS_OWN)
+        ]
+    else:
+        tables, definitions = {}, []
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT tbl_name, name, sql FROM sqlite_master ORDER BY 2")
+            for table, *definition in cursor.fetchall():
+                tables.setdefault(table, []).append(definition)
+    ours = {
+        name: table
+        for name, table in tables.items()
+        if not name.startswith((*_DJANGOS_OWN, "sqlite_"))
+    }
+    return ours, definitions
+
+
+def _of_columns(table: list[dict[str, Any]], columns: set[str]) -> list[dict[str, Any]]:
+    return [{name: row[name] for name in row if name in columns} for row in table]
+
+
+@pytest.mark.parametrize("squashed", [False, True], ids=["chain", "squashed"])
+def test_path_with_rows_runs_to_the_head_and_back_to_zero(
+    squashed: bool, empty_database: BaseDatabaseWrapper
+) -> None:
+    walker = Walker(empty_database, squashed=squashed)
+    plan = walker.plan()
+    schemas = []
+
+    for key in plan:
+        schemas.append(_schema(empty_database))
+        walker.forwards(key)
+        rows.fill(empty_database, walker.apps())
+    at_head = rows.read(empty_database)
+    assert all(at_head.values()), "a table has no row: the test would show nothing"
+
+    for key in reversed(plan):
+        walker.backwards(key)
+        before = schemas.pop()
+        assert _schema(empty_database) == before, f"{key} does not reverse itself"
+        for table, left in rows.read(empty_database).items():
+            assert left, f"{key} emptied {table}"
+            columns = set(left[0]) & set(at_head[table][0])
+            assert _of_columns(left, columns) == _of_columns(at_head[table], columns), (
+                f"{key} lost or changed rows of {table} on its way back"
+            )
+
+    assert rows.read(empty_database) == {}
+    assert walker.applied() == set()
+
+
+@pytest.mark.parametrize("squashed", [False, True], ids=["chain", "squashed"])
+def test_path_runs_again_after_it_went_back_to_zero(
+    squashed: bool, empty_database: BaseDatabaseWrapper
+) -> None:
+    walker = Walker(empty_database, squashed=squashed)
+    plan = walker.plan()
+
+    walker.forwards(*plan)
+    once = _schema(empty_database)
+    walker.backwards(*reversed(plan))
+    walker.forwards(*plan)
+
+    assert _schema(empty_database) == once
+
+
+def test_strategy_revision_on_a_populated_table_sets_simple(
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    walker = Walker(empty_database, squashed=False)
+    walker.forwards(*migrations_of("69694099e14e"))
+    rows.fill(empty_database, walker.apps())
+
+    walker.forwards(("bots", "0004_add_bot_config_strategy"))
+
+    bot = rows.read(empty_database)["bot_configs"][0]
+    assert (bot["strategy"], bot["ema_period"]) == ("simple", None)
+
+
+def test_late_parameters_leave_existing_bots_without_a_value(
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    walker = Walker(empty_database, squashed=False)
+    walker.forwards(*migrations_of("69694099e14e"))
+    rows.fill(empty_database, walker.apps())
+
+    walker.forwards(
+        *migrations_of("107856acfca7")[len(migrations_of("69694099e14e")) :]
+    )
+
+    bot = rows.read(empty_database)["bot_configs"][0]
+    assert [bot[name] for name in ("position_type", "auto_transfer_funds")] == [
+        None
+    ] * 2
+    assert bot["leverage"] is None
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        [],
+        ["reset_token varchar"],
+        ["reset_token_expires timestamp with time zone"],
+        ["reset_token varchar", "reset_token_expires timestamp with time zone"],
+    ],
+    ids=["none", "token", "expires", "both"],
+)
+def test_reset_token_revision_adds_only_the_columns_that_are_missing(
+    there: list[str], empty_database: BaseDatabaseWrapper
+) -> None:
+    if empty_database.vendor == "sqlite":
+        there = [each.replace("timestamp with time zone", "datetime") for each in there]
+    walker = Walker(empty_database, squashed=False)
+    walker.forwards(*migrations_of("8dff47bdfa5f"))
+    rows.fill(empty_database, walker.apps())
+    with empty_database.cursor() as cursor:
+        for column in there:
+            cursor.execute(f"ALTER TABLE users ADD COLUMN {column} NULL")
+        if there:
+            name = there[0].split()[0]
+            cursor.execute(f"UPDATE users SET {name} = '2025-01-01'")  # noqa: S608  # as above
+    key = ("accounts", "0002_add_user_reset_token")
+
+    walker.forwards(key)
+
+    user = rows.read(empty_database)["users"][0]
+    assert {"reset_token", "reset_token_expires"} < set(user)
+    if there:
+        assert "2025-01-01" in str(user[there[0].split()[0]])
+
+    walker.backwards(key)
+
+    user = rows.read(empty_database)["users"][0]
+    assert not {"reset_token", "reset_token_expires"} & set(user)
