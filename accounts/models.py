@@ -59,7 +59,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.CharField("e-mail address", validators=[EmailValidator()])
     password = PasswordHashField("password", db_column="hashed_password")
     # Null in rows that the old program never filled: it means inactive.
-    is_active = models.BooleanField("active", null=True, default=True)
+    is_active = models.BooleanField(  # type: ignore[assignment]  # never null in Django
+        "active", null=True, default=True
+    )
     created_at = models.DateTimeField(
         null=True, editable=False, db_default=TransactionNow()
     )

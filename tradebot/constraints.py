@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Columns, Statement, Table
 
 
@@ -21,9 +20,7 @@ class ForeignKeyConstraint(models.BaseConstraint):
         self.field = field
         super().__init__(name=name, **kwargs)
 
-    def constraint_sql(
-        self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor
-    ) -> str:
+    def constraint_sql(self, model: Any, schema_editor: Any) -> str:
         quote = schema_editor.quote_name
         column, to_table, to_column = self._reference(model)
         return (
@@ -31,9 +28,7 @@ class ForeignKeyConstraint(models.BaseConstraint):
             f"REFERENCES {quote(to_table)} ({quote(to_column)})"
         )
 
-    def create_sql(
-        self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor
-    ) -> Statement:
+    def create_sql(self, model: Any, schema_editor: Any) -> Any:
         quote = schema_editor.quote_name
         column, to_table, to_column = self._reference(model)
         return Statement(
@@ -46,9 +41,7 @@ class ForeignKeyConstraint(models.BaseConstraint):
             to_column=Columns(to_table, [to_column], quote),
         )
 
-    def remove_sql(
-        self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor
-    ) -> Statement:
+    def remove_sql(self, model: Any, schema_editor: Any) -> Any:
         quote = schema_editor.quote_name
         return Statement(
             "ALTER TABLE %(table)s DROP CONSTRAINT %(name)s",
@@ -59,7 +52,7 @@ class ForeignKeyConstraint(models.BaseConstraint):
     def validate(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the ForeignKey itself checks that its target exists."""
 
-    def _reference(self, model: type[models.Model]) -> tuple[str, str, str]:
+    def _reference(self, model: Any) -> tuple[str, str, str]:
         """Return the column, the table that it refers to, and the column there."""
         field = model._meta.get_field(self.field)
         target = field.target_field

@@ -88,7 +88,8 @@ class ExactDecimalField(models.DecimalField):
                 code="inexact",
                 params={"value": value},
             )
-        return super().to_python(value)
+        number: Decimal | None = super().to_python(value)
+        return number
 
 
 class NaiveUTCDateTimeField(models.DateTimeField):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.state import StateApps
+from django.db.migrations.state import ProjectState, StateApps
 
 from tradebot.schema.revisions import MigrationKey, load_revisions
 
@@ -39,8 +41,10 @@ class Walker:
 
     def apps(self) -> StateApps:
         """Return the models as the applied migrations leave them."""
-        executor = self._executor()
-        state = executor._create_project_state(with_applied_migrations=True)
+        executor: Any = self._executor()
+        state: ProjectState = executor._create_project_state(
+            with_applied_migrations=True
+        )
         return state.apps
 
     def applied(self) -> set[MigrationKey]:

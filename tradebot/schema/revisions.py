@@ -51,7 +51,7 @@ def declared(migrations: Iterable[Migration]) -> list[Revision]:
             migration=(migration.app_label, migration.name),
         )
         for migration in migrations
-        if hasattr(migration, "revision")
+        if hasattr(migration, "revision") and hasattr(migration, "revises")
     ]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.core.exceptions import FieldError
 from django.db import NotSupportedError, models
 from django.db.models import expressions, lookups
 from django.db.models.functions import Cast, Coalesce, Greatest, Least, NullIf
@@ -44,13 +45,14 @@ _TRANSPARENT = (
     expressions.When,
     lookups.IsNull,
     models.Count,
+    models.sql.Query,
 )
 
+_UNKNOWN = models.Field()
 
-class ExactDecimalMixin:
+
+class SQLCompiler(compiler.SQLCompiler):
     """Compile expressions of decimals to exact SQL, or raise NotSupportedError."""
-
-    connection: Any
 
     def compile(self, node: Any) -> SQL:
         operands = [
@@ -58,28 +60,23 @@ class ExactDecimalMixin:
             for source in getattr(node, "get_source_expressions", list)()
         ]
         if not _is_decimal(_output_field(node)) and not any(map(_is_decimal, operands)):
-            return super().compile(node)  # type: ignore[misc,no-any-return]
+            return super().compile(node)
         if isinstance(node, _TRANSPARENT):
             # Not as_sqlite(), which would cast to NUMERIC: to a float.
-            return node.as_sql(self, self.connection)  # type: ignore[no-any-return]
+            return node.as_sql(self, self.connection)
         for kinds, rule in _RULES:
             if isinstance(node, kinds):
                 return rule(self, node)
         raise _refusal(node)
 
     def _compare(self, node: Any) -> SQL:
-        right = getattr(node, "rhs", None)
-        for side in (node.lhs, right):
+        for side in (node.lhs, node.rhs):
             if hasattr(side, "as_sql") and not _is_decimal(_output_field(side)):
-                # A Query has no field of its own; its one column was checked when
-                # it was built.
-                if isinstance(side, models.sql.Query):
-                    continue
-                raise _refusal(node, "compare it with a Decimal")
-        if isinstance(node, lookups.In) and isinstance(right, expressions.Subquery):
+                raise _refusal(node, "both sides must be decimals")
+        if isinstance(node, lookups.In) and isinstance(node.rhs, expressions.Subquery):
             node = node.copy()
-            node.rhs = right.query  # a scalar subquery would yield its first row only
-        return node.as_sql(self, self.connection)  # type: ignore[no-any-return]
+            node.rhs = node.rhs.query  # as an expression it is its first row only
+        return node.as_sql(self, self.connection)
 
     def _combine(self, node: expressions.CombinedExpression) -> SQL:
         function = _ARITHMETIC.get(node.connector)
@@ -92,9 +89,7 @@ class ExactDecimalMixin:
 
     def _sum(self, node: models.Sum) -> SQL:
         self._require_exact(node, node.source_expressions)
-        return _collated(
-            *node.as_sql(self, self.connection, function=decimals.SUM)  # type: ignore[arg-type]
-        )
+        return _collated(*node.as_sql(self, self.connection, function=decimals.SUM))
 
     def _choose(self, node: Any) -> SQL:
         if isinstance(node, expressions.Case):
@@ -119,10 +114,10 @@ class ExactDecimalMixin:
         if _is_decimal(after):
             if not (_is_decimal(before) or _is_integer(before)):
                 raise _refusal(node, "only whole numbers become exact decimals")
-            return _collated(*node.as_sql(self, self.connection))  # type: ignore[arg-type]
+            return _collated(*node.as_sql(self, self.connection))
         if not isinstance(after, models.CharField | models.TextField):
             raise _refusal(node, "cast it in Python")
-        return node.as_sql(self, self.connection)  # type: ignore[arg-type]
+        return node.as_sql(self, self.connection)
 
     def _wrap(self, node: Any) -> SQL:
         self._require_decimal(node)
@@ -142,18 +137,21 @@ class ExactDecimalMixin:
 
 
 _RULES: list[tuple[Any, Callable[[Any, Any], SQL]]] = [
-    (_COMPARISONS, ExactDecimalMixin._compare),
-    (expressions.CombinedExpression, ExactDecimalMixin._combine),
-    (models.Sum, ExactDecimalMixin._sum),
-    ((expressions.Case, Coalesce), ExactDecimalMixin._choose),
-    ((models.Max, models.Min, Greatest, Least, NullIf), ExactDecimalMixin._extreme),
-    (Cast, ExactDecimalMixin._cast),
-    ((expressions.Subquery, expressions.ExpressionWrapper), ExactDecimalMixin._wrap),
+    (_COMPARISONS, SQLCompiler._compare),
+    (expressions.CombinedExpression, SQLCompiler._combine),
+    (models.Sum, SQLCompiler._sum),
+    ((expressions.Case, Coalesce), SQLCompiler._choose),
+    ((models.Max, models.Min, Greatest, Least, NullIf), SQLCompiler._extreme),
+    (Cast, SQLCompiler._cast),
+    ((expressions.Subquery, expressions.ExpressionWrapper), SQLCompiler._wrap),
 ]
 
 
 def _output_field(node: Any) -> Any:
-    return getattr(node, "_output_field_or_none", None)
+    try:
+        return getattr(node, "_output_field_or_none", None)
+    except FieldError:  # operands of unlike types and no output_field given
+        return _UNKNOWN
 
 
 def _is_decimal(field: Any) -> bool:
@@ -179,21 +177,22 @@ def _refusal(node: Any, reason: str = "its result may be rounded") -> NotSupport
     )
 
 
-class SQLCompiler(ExactDecimalMixin, compiler.SQLCompiler):
+class SQLInsertCompiler(SQLCompiler, compiler.SQLInsertCompiler):
     pass
 
 
-class SQLInsertCompiler(ExactDecimalMixin, compiler.SQLInsertCompiler):
+class SQLDeleteCompiler(SQLCompiler, compiler.SQLDeleteCompiler):
     pass
 
 
-class SQLDeleteCompiler(ExactDecimalMixin, compiler.SQLDeleteCompiler):
-    pass
+class SQLUpdateCompiler(SQLCompiler, compiler.SQLUpdateCompiler):
+    def as_sql(self, *args: Any, **kwargs: Any) -> SQL:
+        query: Any = self.query
+        for field, _, value in query.values:
+            if _is_decimal(field) and hasattr(value, "resolve_expression"):
+                self._require_exact(value, [value])
+        return super().as_sql(*args, **kwargs)
 
 
-class SQLUpdateCompiler(ExactDecimalMixin, compiler.SQLUpdateCompiler):
-    pass
-
-
-class SQLAggregateCompiler(ExactDecimalMixin, compiler.SQLAggregateCompiler):
+class SQLAggregateCompiler(SQLCompiler, compiler.SQLAggregateCompiler):
     pass

@@ -6,6 +6,7 @@ import decimal
 import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 COLLATION = "decimal"
 ADD, SUBTRACT, MULTIPLY = "DECIMAL_ADD", "DECIMAL_SUB", "DECIMAL_MUL"
@@ -78,7 +79,7 @@ class DecimalSum:
     def __init__(self) -> None:
         self.total: Decimal | None = None
 
-    def step(self, value: str | int | float | None) -> None:
+    def step(self, value: Any, /) -> None:
         if value is not None:
             number = parse(value)
             self.total = number if self.total is None else EXACT.add(self.total, number)
