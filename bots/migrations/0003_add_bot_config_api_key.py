@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("apikeys", "0001_create_api_key_table"),
-        ("bots", "0001_create_bot_config_table"),
+        ("bots", "0002_create_bot_state_table"),
     ]
 
     operations = [

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
 
 from tests.migrations import rows
 from tests.migrations.catalogue import read_catalogue, read_definitions
 from tests.migrations.chain import Walker, migrations_of
+from tradebot.schema.revisions import load_revisions
 
 _DJANGOS_OWN = ("auth_", "django_")
 
@@ -157,3 +161,44 @@ def test_reset_token_revision_adds_only_the_columns_that_are_missing(
 
     user = rows.read(empty_database)["users"][0]
     assert not {"reset_token", "reset_token_expires"} & set(user)
+
+
+# What `migrate APP NAME` drops of the documented tables: what was created after NAME in
+# the same app, and nothing else.
+_DROPPED = {("bots", "0001_create_bot_config_table"): {"bot_states"}}
+_TABLES = {"api_keys", "backtests", "bot_configs", "bot_states", "trades", "users"}
+
+
+def test_migrate_goes_back_to_every_revision_of_a_squashed_install(
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    def migrate(*target: str) -> None:
+        call_command("migrate", *target, database=empty_database.alias, verbosity=0)
+
+    migrate()
+    fresh = _schema(empty_database)
+
+    for revision in load_revisions():
+        migrate(*revision.migration)
+        with empty_database.cursor() as cursor:
+            tables = set(empty_database.introspection.table_names(cursor))
+        dropped = _TABLES - tables
+        assert dropped == _DROPPED.get(revision.migration, set()), revision
+
+        migrate()
+        assert _schema(empty_database) == fresh, revision
+
+
+@pytest.mark.parametrize("replace", [False, True], ids=["chain", "squashed"])
+def test_each_app_has_one_newest_migration(
+    replace: bool, empty_database: BaseDatabaseWrapper
+) -> None:
+    graph = MigrationLoader(empty_database, replace_migrations=replace).graph
+    newest = Counter(
+        app
+        for app, name in graph.leaf_nodes()
+        # Without replacement the squashed ones are ends of their own.
+        if not graph.nodes[app, name].replaces or replace
+    )
+
+    assert set(newest.values()) == {1}

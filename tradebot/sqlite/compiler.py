@@ -76,7 +76,8 @@ class SQLCompiler(compiler.SQLCompiler):
         if isinstance(node, lookups.In) and isinstance(node.rhs, expressions.Subquery):
             node = node.copy()
             node.rhs = node.rhs.query  # as an expression it is its first row only
-        return node.as_sql(self, self.connection)
+        compiled: SQL = node.as_sql(self, self.connection)
+        return compiled
 
     def _combine(self, node: expressions.CombinedExpression) -> SQL:
         function = _ARITHMETIC.get(node.connector)
