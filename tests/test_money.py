@@ -28,8 +28,8 @@ from django.db.models.functions import Cast, Coalesce, Greatest, Least, NullIf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts.models import User
 from bots.models import BotConfig
+from tests.factories import make_bot, make_trade, make_user
 from tradebot.fields import ExactDecimalField
 from trading.models import Trade
 
@@ -59,49 +59,20 @@ properties = settings(
 
 @pytest.fixture
 def bot() -> BotConfig:
-    user = User.objects.create(email="money@example.com")
-    return BotConfig.objects.create(
-        user=user,
-        name="exact",
-        symbol="BTCUSDT",
-        timeframe="1h",
-        stop_loss_perc=Decimal(1),
-        take_profit_perc=Decimal(2),
-        ema_fast=9,
-        ema_slow=21,
-        rsi_period=14,
-        rsi_oversold=30,
-        rsi_overbought=70,
-    )
-
-
-def trade(bot: BotConfig, price: Decimal, **values: Any) -> Trade:
-    return Trade.objects.create(
-        **{
-            "bot_config": bot,
-            "user": bot.user,
-            "symbol": "BTCUSDT",
-            "side": "BUY",
-            "order_type": "MARKET",
-            "price": price,
-            "quantity_filled": Decimal(1),
-            "quote_quantity_filled": price,
-            **values,
-        }
-    )
+    return make_bot(make_user())
 
 
 def store(bot: BotConfig, prices: list[Decimal]) -> models.QuerySet[Trade]:
     Trade.objects.all().delete()
     for price in prices:
-        trade(bot, price)
+        make_trade(bot, price)
     return Trade.objects.all()
 
 
 def test_documented_example_comes_back_unchanged(bot: BotConfig) -> None:
     price = Decimal("12345678.123456789012345678")
 
-    stored = Trade.objects.get(pk=trade(bot, price).pk)
+    stored = Trade.objects.get(pk=make_trade(bot, price).pk)
 
     assert str(stored.price) == "12345678.123456789012345678"
 
@@ -219,7 +190,7 @@ def test_bulk_writes_are_exact(bot: BotConfig, numbers: list[Decimal]) -> None:
 
 def test_coalesce_in_order_by_orders_by_value(bot: BotConfig) -> None:
     for pnl, realized in [(9, None), (None, 10), (-100, None), (None, 1)]:
-        trade(bot, Decimal(1), pnl=pnl, realized_pnl=realized)
+        make_trade(bot, Decimal(1), pnl=pnl, realized_pnl=realized)
     best = Coalesce("pnl", "realized_pnl")
 
     assert list(Trade.objects.order_by(best).values_list(best, flat=True)) == [
@@ -235,7 +206,7 @@ def test_coalesce_in_order_by_orders_by_value(bot: BotConfig) -> None:
 
 def test_whole_number_as_default_is_ordered_by_value(bot: BotConfig) -> None:
     for pnl in (Decimal("-3"), None, Decimal("20"), Decimal("3")):
-        trade(bot, Decimal(1), pnl=pnl)
+        make_trade(bot, Decimal(1), pnl=pnl)
     filled = Coalesce("pnl", Value(5), output_field=ExactDecimalField())
 
     assert list(
@@ -248,7 +219,7 @@ def test_whole_number_as_default_is_ordered_by_value(bot: BotConfig) -> None:
 
 def test_sums_of_groups_filter_and_order_by_value(bot: BotConfig) -> None:
     for symbol, price in [("A", "9"), ("A", "1.5"), ("B", "10"), ("C", "-100")]:
-        trade(bot, Decimal(price), symbol=symbol)
+        make_trade(bot, Decimal(price), symbol=symbol)
     groups = Trade.objects.values("symbol").annotate(total=Sum("price"))
 
     assert list(groups.order_by("total").values_list("symbol", "total")) == [
@@ -267,8 +238,8 @@ def test_sums_of_groups_filter_and_order_by_value(bot: BotConfig) -> None:
 
 
 def test_groups_are_formed_by_value(bot: BotConfig) -> None:
-    trade(bot, Decimal("1.50"))
-    trade(bot, Decimal("1.5"))
+    make_trade(bot, Decimal("1.50"))
+    make_trade(bot, Decimal("1.5"))
 
     groups = Trade.objects.values("price").annotate(n=Count("id")).order_by()
 
@@ -277,7 +248,7 @@ def test_groups_are_formed_by_value(bot: BotConfig) -> None:
 
 def test_aggregate_over_a_slice_is_exact(bot: BotConfig) -> None:
     for price in ("0.1", "0.2", "9" * 30):
-        trade(bot, Decimal(price))
+        make_trade(bot, Decimal(price))
 
     total = Trade.objects.order_by("price")[:2].aggregate(total=Sum("price"))["total"]
     top = Trade.objects.order_by("price")[:3].aggregate(top=Max("price"))["top"]
@@ -287,7 +258,7 @@ def test_aggregate_over_a_slice_is_exact(bot: BotConfig) -> None:
 
 def test_conditional_and_nested_expressions_keep_the_order(bot: BotConfig) -> None:
     for price in (2, 10, -5):
-        trade(bot, Decimal(price), pnl=Decimal(4))
+        make_trade(bot, Decimal(price), pnl=Decimal(4))
     chosen = {
         "case": Case(When(side="BUY", then=F("price")), default=F("pnl")),
         "greatest": Greatest("price", "pnl"),
@@ -324,7 +295,7 @@ def test_conditional_and_nested_expressions_keep_the_order(bot: BotConfig) -> No
 
 def test_comparisons_between_columns_and_queries_go_by_value(bot: BotConfig) -> None:
     for price, pnl in ((9, 10), (10, 9), (7, 7)):
-        trade(bot, Decimal(price), pnl=Decimal(pnl))
+        make_trade(bot, Decimal(price), pnl=Decimal(pnl))
     prices = Trade.objects.filter(pnl__lt=10).values("price")
     same = Trade.objects.filter(price=OuterRef("pnl"))
 
@@ -337,7 +308,7 @@ def test_comparisons_between_columns_and_queries_go_by_value(bot: BotConfig) -> 
 
 
 def test_nulls_stay_null(bot: BotConfig) -> None:
-    trade(bot, Decimal(1), pnl=None)
+    make_trade(bot, Decimal(1), pnl=None)
 
     row = Trade.objects.values(x=F("price") + F("pnl"), y=Sum("pnl")).get()
 
@@ -347,7 +318,7 @@ def test_nulls_stay_null(bot: BotConfig) -> None:
 @pytest.mark.parametrize("value", [0.1, float("nan"), float("inf")])
 def test_float_is_refused(bot: BotConfig, value: float) -> None:
     with pytest.raises(ValidationError, match="is a float"):
-        trade(bot, value)  # type: ignore[arg-type]
+        make_trade(bot, value)
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "abc", ""])
@@ -357,7 +328,7 @@ def test_text_that_is_no_number_is_refused(bot: BotConfig, value: str) -> None:
 
 
 def test_column_is_found_by_plain_sql(bot: BotConfig) -> None:
-    trade(bot, Decimal("1E+3"))
+    make_trade(bot, Decimal("1E+3"))
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT CAST(price AS varchar) FROM trades")
@@ -365,7 +336,7 @@ def test_column_is_found_by_plain_sql(bot: BotConfig) -> None:
 
 
 def test_row_inserted_by_hand_is_read_exactly(bot: BotConfig) -> None:
-    pk = trade(bot, Decimal(1)).pk
+    pk = make_trade(bot, Decimal(1)).pk
     with connection.cursor() as cursor:
         cursor.execute("UPDATE trades SET price = 12.50, pnl = 7 WHERE id = %s", [pk])
 
@@ -375,7 +346,7 @@ def test_row_inserted_by_hand_is_read_exactly(bot: BotConfig) -> None:
 
 
 def test_plain_decimal_field_of_an_expression_is_exact_too(bot: BotConfig) -> None:
-    trade(bot, Decimal("0.1"), pnl=Decimal("0.2"))
+    make_trade(bot, Decimal("0.1"), pnl=Decimal("0.2"))
 
     total = Trade.objects.values(
         x=ExpressionWrapper(F("price") + F("pnl"), output_field=DecimalField())

@@ -1,0 +1,74 @@
+"""Rows for tests: each maker fills what a test does not care about."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import models
+
+from accounts.models import User
+from backtests.models import Backtest
+from bots.models import BotConfig
+from trading.models import Trade
+
+
+def make_user(email: str = "owner@example.com", **values: Any) -> User:
+    return User.objects.create_user(email, **values)
+
+
+def make_bot(user: User, **values: Any) -> BotConfig:
+    return BotConfig.objects.create(
+        **{
+            "user": user,
+            "name": "Some bot",
+            "symbol": "BTCUSDT",
+            "timeframe": "1h",
+            "stop_loss_perc": Decimal(1),
+            "take_profit_perc": Decimal(2),
+            "ema_fast": 9,
+            "ema_slow": 21,
+            "rsi_period": 14,
+            "rsi_oversold": 30,
+            "rsi_overbought": 70,
+            **values,
+        }
+    )
+
+
+def make_trade(bot: BotConfig, price: Any = 1, **values: Any) -> Trade:
+    return Trade.objects.create(
+        **{
+            "bot_config": bot,
+            "user": bot.user,
+            "symbol": bot.symbol,
+            "side": "BUY",
+            "order_type": "MARKET",
+            "price": price,
+            "quantity_filled": Decimal(1),
+            "quote_quantity_filled": price,
+            **values,
+        }
+    )
+
+
+def make_backtest(user: User, **values: Any) -> Backtest:
+    numbers = {
+        field.name: 0
+        for field in Backtest._meta.fields
+        if isinstance(field, models.FloatField | models.IntegerField)
+        and not field.primary_key
+    }
+    return Backtest.objects.create(
+        **{
+            "user": user,
+            "symbol": "BTCUSDT",
+            "interval": "1h",
+            "start_date": "2025-01-01",
+            "end_date": "2025-02-01",
+            "parameters": {},
+            "test_mode": "false",
+            **numbers,
+            **values,
+        }
+    )
