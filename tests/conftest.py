@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connections
@@ -10,7 +11,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django.plugin import DjangoDbBlocker
 
 from accounts.hashers import BcryptPasswordHasher
+from accounts.models import User
+from tests.clients import JSONClient
 from tests.databases import scratch_database
+from tests.factories import make_user
 
 
 def pytest_collection_modifyitems(
@@ -38,3 +42,93 @@ def empty_database(
     """A connection to a database without any table, of the kind of this run."""
     with django_db_blocker.unblock(), scratch_database() as connection:
         yield connection
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fail-on-skip",
+        action="store_true",
+        help="a skipped test is a failure: what it needs has to be there",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _fail_if_skipped(report, item.config)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _fail_if_skipped(report, collector.config)
+    return report
+
+
+def _fail_if_skipped(
+    report: pytest.TestReport | pytest.CollectReport, config: pytest.Config
+) -> None:
+    # An expected failure is reported as skipped too; it stays one.
+    expected_failure = hasattr(report, "wasxfail")
+    if report.skipped and not expected_failure and config.getoption("fail_on_skip"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped under --fail-on-skip: {report.longrepr}"
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user()
+
+
+@pytest.fixture
+def client_for() -> Callable[[User], JSONClient]:
+    """Make a client of the API with the token of a user."""
+    return JSONClient
+
+
+@pytest.fixture
+def api(user: User) -> JSONClient:
+    """A client of the API with the token of ``user``."""
+    return JSONClient(user)
+
+
+@pytest.fixture
+def anonymous(db: None) -> JSONClient:
+    """A client of the API without a token."""
+    return JSONClient()
+
+
+@pytest.fixture
+def stranger(db: None) -> JSONClient:
+    """A client of the API with the token of another user."""
+    return JSONClient(make_user("stranger@example.com"))
+
+
+@pytest.fixture
+def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
+    """The test database, open to several threads with a connection each.
+
+    SQLite's is in memory and has no locks that a thread could wait for: a copy of it in
+    a file takes its place.
+    """
+    memory = connections["default"]
+    if memory.vendor == "postgresql":
+        yield
+        return
+    settings = connections.databases["default"]
+    connections.databases["default"] = {**settings, "NAME": tmp_path / "copy.sqlite3"}
+    del connections["default"]
+    memory.ensure_connection()
+    connections["default"].ensure_connection()
+    memory.connection.backup(connections["default"].connection)
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        connections.databases["default"] = settings
+        connections["default"] = memory

@@ -6,8 +6,13 @@ os.environ |= {
     "ENV_FILE": os.devnull,
     "FERNET_KEYS": "dGVzdHMgb25seTogbm90IGEgc2VjcmV0IG9mIGFueSE=",
     "HTTPS_ONLY": "false",
-    "JWT_SECRET": "tests only: a signing key of more than 64 bytes, as HS512 would have",
+    "JWT_SECRET": "tests only: a signing key of more than 64 bytes, as HS512 wants it",
     "SECRET_KEY": "tests only: fifty characters or more, or Django would warn",
 }
 
-from tradebot.settings import *  # noqa: E402, F403
+from tradebot.settings import *  # noqa: F403
+from tradebot.settings import DATABASES
+
+if DATABASES["default"]["ENGINE"] == "tradebot.sqlite":
+    # pytest-django knows the engine of Django only as one that tests in memory.
+    DATABASES["default"]["TEST"] = {"NAME": ":memory:"}

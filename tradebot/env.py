@@ -7,7 +7,9 @@ and an example. Values are not repeated in the message: many of them are secrets
 from __future__ import annotations
 
 import difflib
+import io
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -30,9 +32,18 @@ class Environment:
     def __init__(self, env_file: Path, elsewhere: frozenset[str]) -> None:
         self.env_file = env_file
         self.names: set[str] = set(elsewhere)
-        before = set(os.environ)
-        environ.Env.read_env(env_file)
-        self._from_file = set(os.environ) - before
+        try:
+            content = env_file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            content = ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImproperlyConfigured(f"{env_file} cannot be read: {error}") from error
+        environ.Env.read_env(io.StringIO(content))
+        # Not what is new in os.environ: Django imports settings that failed once more,
+        # and an unknown name has to stop the second import too.
+        self._from_file = set(
+            re.findall(r"^(?:export )?([A-Za-z_0-9]+)=", content, re.MULTILINE)
+        )
 
     def text(
         self,
@@ -108,7 +119,7 @@ class Environment:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                config = environ.Env.db_url_config(url)
+                config: dict[str, Any] = environ.Env.db_url_config(url)
         except (ValueError, UserWarning, environ.ImproperlyConfigured):
             config = {}
         engine = config.get("ENGINE")

@@ -5,6 +5,7 @@
 
 import base64
 import os
+import re
 from pathlib import Path
 
 from tradebot import __version__
@@ -16,14 +17,12 @@ env = Environment(
     Path(os.environ.get("ENV_FILE", BASE_DIR / ".env")),
     elsewhere=frozenset(
         {
-            "BIND",
             "DJANGO_SUPERUSER_EMAIL",
             "DJANGO_SUPERUSER_PASSWORD",
             "ENV_FILE",
             "POSTGRES_PASSWORD",
-            "WEB_CONCURRENCY",
+            "WEB_ADDRESS",
             "WEB_PORT",
-            "WEB_THREADS",
         }
     ),
 )
@@ -43,6 +42,12 @@ def _check_fernet_key(value: str) -> str | None:
     return None if valid else "must hold keys of 32 bytes in URL-safe base64"
 
 
+def _check_address(value: str) -> str | None:
+    match = re.fullmatch(r"(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", value)
+    valid = match is not None and 0 < int(match[1]) < 65536
+    return None if valid else "must be an address and a port"
+
+
 # --- Security ---------------------------------------------------------------------
 
 DEBUG = env.flag("DEBUG", default=False)
@@ -55,9 +60,17 @@ FERNET_KEYS = env.words(
     example="<the output of: openssl rand -base64 32 | tr '+/' '-_'>",
     check=_check_fernet_key,
 )
-ALLOWED_HOSTS = env.words(
-    "ALLOWED_HOSTS", default="localhost,127.0.0.1,[::1]", example="bots.example.com"
-)
+ALLOWED_HOSTS = [
+    *env.words(
+        "ALLOWED_HOSTS",
+        default="localhost,[::1]",
+        example="bots.example.com",
+        check=lambda value: (
+            "must hold names without a scheme" if "/" in value else None
+        ),
+    ),
+    "127.0.0.1",  # the container's health check asks there
+]
 CSRF_TRUSTED_ORIGINS = env.words(
     "CSRF_TRUSTED_ORIGINS",
     default=",",
@@ -72,6 +85,16 @@ SECURE_REDIRECT_EXEMPT = [r"^health"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS_ONLY else None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # bytes in a request body
+
+# --- Server -----------------------------------------------------------------------
+# For gunicorn_config.py. Read here, so that a wrong value stops the migration before
+# the server: gunicorn reads WEB_CONCURRENCY itself too, and fails with a traceback.
+
+BIND = env.text(
+    "BIND", default="127.0.0.1:8000", example="0.0.0.0:8000", check=_check_address
+)
+WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", default=2)
+WEB_THREADS = env.integer("WEB_THREADS", default=4)
 
 # --- Applications -----------------------------------------------------------------
 
@@ -120,15 +143,16 @@ TEMPLATES = [
     },
 ]
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# The image collects the static files; a checkout serves them from the packages.
+_collected = BASE_DIR / "staticfiles"
+STATIC_ROOT = _collected if _collected.exists() else None
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-# The image collects the static files; a checkout serves them from the packages.
-WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 if WHITENOISE_USE_FINDERS:
     STORAGES["staticfiles"]["BACKEND"] = (
         "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -164,6 +188,7 @@ REMEMBER_ME_EXPIRE_MINUTES = env.integer("REMEMBER_ME_EXPIRE_MINUTES", default=4
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.JWTAuthentication"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tradebot.api.negotiation.JSONOnly",
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is a method like others that are not
     "DEFAULT_PARSER_CLASSES": ["tradebot.api.json.ExactJSONParser"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["tradebot.api.json.ExactJSONRenderer"],
@@ -177,11 +202,13 @@ SPECTACULAR_SETTINGS = {
     "VERSION": __version__,
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_AUTHENTICATION": [],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PATH_CONVERTER_OVERRIDES": {"id": {"type": "integer", "minimum": 1}},
     "ENUM_NAME_OVERRIDES": {"PositionType": "bots.models.PositionType"},
 }
 

@@ -1,4 +1,41 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from drf_spectacular.renderers import OpenApiJsonRenderer2
+from drf_spectacular.views import (
+    SpectacularJSONAPIView,
+    SpectacularRedocView,
+    SpectacularSwaggerView,
+)
 
-urlpatterns = [path("admin/", admin.site.urls)]
+import tradebot.api.paths  # noqa: F401  # registers <id:…>
+from tradebot.api.views import HealthView
+
+api = [
+    path("", include("accounts.api.urls")),
+    path("", include("apikeys.api.urls")),
+    path("", include("bots.api.urls")),
+    path("", include("trading.api.urls")),
+    path("", include("backtests.api.urls")),
+]
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/v1/", include(api)),
+    path("health", HealthView.as_view(), name="health"),
+    path(
+        "openapi.json",
+        # The renderer whose media type is plain application/json.
+        SpectacularJSONAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2]),
+        name="schema",
+    ),
+    path("docs", SpectacularSwaggerView.as_view(), name="swagger"),
+    path(
+        "redoc",
+        SpectacularRedocView.as_view(template_name="tradebot/redoc.html"),
+        name="redoc",
+    ),
+]
+
+handler400 = "tradebot.api.problems.bad_request"
+handler404 = "tradebot.api.problems.not_found"
+handler500 = "tradebot.api.problems.server_error"

@@ -1,0 +1,95 @@
+"""The admin of users. Staff are in the hands of superusers alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import admin as auth_admin
+from django.db import models
+from django.http import HttpRequest
+
+from accounts.forms import UserChangeForm, UserCreationForm
+from accounts.models import User
+from tradebot.admin import ActiveFilter, ModelAdmin
+
+_PERMISSIONS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+@admin.register(User)
+class UserAdmin(ModelAdmin, auth_admin.UserAdmin):
+    """Users, without what would let one become another: hashes and reset tokens."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    add_form_template = None  # Django's asks whether there shall be a password
+    list_display = (
+        "email",
+        "active",
+        "is_staff",
+        "is_superuser",
+        "last_login",
+        "created_at",
+        "updated_at",
+    )
+    list_filter = (ActiveFilter, "is_staff", "is_superuser")
+    search_fields = ("email",)
+    ordering = ("email",)
+    date_hierarchy = "created_at"
+    readonly_fields = ("last_login", "created_at", "updated_at")
+    fieldsets = (
+        (None, {"fields": ("email", "password")}),
+        ("Permissions", {"fields": ("is_active", *_PERMISSIONS)}),
+        ("Dates", {"fields": ("last_login", "created_at", "updated_at")}),
+    )
+    add_fieldsets = (
+        (None, {"classes": ("wide",), "fields": ("email", "password1", "password2")}),
+    )
+
+    @admin.display(description="active", boolean=True, ordering="is_active")
+    def active(self, user: User) -> bool:
+        return bool(user.is_active)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: models.Model | None = None
+    ) -> list[str] | tuple[str, ...]:
+        fields = super().get_readonly_fields(request, obj)
+        # Or those who may edit users could make themselves superusers.
+        return fields if request.user.is_superuser else (*fields, *_PERMISSIONS)
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: models.Model | None = None
+    ) -> bool:
+        return _may_touch(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: models.Model | None = None
+    ) -> bool:
+        return _may_touch(request, obj) and super().has_delete_permission(request, obj)
+
+    def save_model(
+        self, request: HttpRequest, obj: models.Model, form: Any, change: bool
+    ) -> None:
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        # The user may be changing their password at this moment: to save the columns
+        # that were not edited would undo that.
+        columns = {field.name for field in obj._meta.concrete_fields}
+        edited = columns.intersection(form.changed_data)
+        obj.save(update_fields=[*edited, "updated_at"])
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        # ?reset_token__startswith=… would tell the token digit by digit.
+        return not lookup.startswith("reset_token") and super().lookup_allowed(
+            lookup, value, request
+        )
+
+
+def _may_touch(request: HttpRequest, obj: models.Model | None) -> bool:
+    """Say whether the one who asks may edit this user: whoever can set the password
+    of a superuser is one.
+    """
+    if request.user.is_superuser or not isinstance(obj, User):
+        return True
+    return not (obj.is_staff or obj.is_superuser)

@@ -1,0 +1,69 @@
+"""Create the first administrator of a new installation."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import string
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.core.validators import validate_email
+
+from accounts.models import User
+
+
+class Command(BaseCommand):
+    help = (
+        "Creates an administrator if there is none, with the e-mail address "
+        "DJANGO_SUPERUSER_EMAIL or admin@example.com and the password "
+        "DJANGO_SUPERUSER_PASSWORD or one that is generated and shown this once."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if User.objects.filter(is_superuser=True).exists():
+            return
+        email = os.environ.get("DJANGO_SUPERUSER_EMAIL") or "admin@example.com"
+        given = os.environ.get("DJANGO_SUPERUSER_PASSWORD")
+        password = given or generate_password()
+        try:
+            validate_email(email)
+        except ValidationError as error:
+            raise CommandError(f"DJANGO_SUPERUSER_EMAIL: {error.messages[0]}") from None
+        try:
+            validate_password(password)
+        except ValidationError as error:
+            problems = " ".join(error.messages)
+            raise CommandError(f"DJANGO_SUPERUSER_PASSWORD: {problems}") from None
+        if User.objects.filter(email__iexact=email).exists():
+            raise CommandError(
+                f"There is no administrator, and {email} is a user who is none. Set "
+                "DJANGO_SUPERUSER_EMAIL to another address."
+            )
+        User.objects.create_superuser(email, password)
+        shown = "DJANGO_SUPERUSER_PASSWORD" if given else f"{password} (shown only now)"
+        self.stdout.write(
+            "Created the first administrator.\n"
+            f"  E-mail:   {email}\n"
+            f"  Password: {shown}\n"
+            f"  Change it: python manage.py changepassword {email}"
+        )
+
+
+def generate_password() -> str:
+    """Return 20 random letters and digits in groups, which the policy accepts."""
+    while True:
+        groups = (
+            "".join(
+                secrets.choice(string.ascii_letters + string.digits) for _ in "12345"
+            )
+            for _ in "1234"
+        )
+        password = "-".join(groups)
+        try:
+            validate_password(password)
+        except ValidationError:
+            continue  # no digit, most likely: draw again
+        return password

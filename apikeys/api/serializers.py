@@ -1,0 +1,42 @@
+"""Shapes of the exchange keys. Secrets go in and never come out."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from apikeys.models import APIKey
+from tradebot.api.fields import CharField
+from tradebot.api.serializers import ModelSerializer
+
+
+class APIKeySerializer(ModelSerializer[APIKey]):
+    """An exchange key. It is valid once the exchange has accepted it."""
+
+    api_key = CharField(write_only=True)
+    secret_key = CharField(write_only=True)
+    label = CharField(  # type: ignore[assignment]  # a field, which is taken away
+        required=False, allow_null=True, allow_blank=True
+    )
+    api_key_masked = serializers.CharField(source="masked", read_only=True)
+    # Rows of the old program may have null: never checked.
+    is_valid = serializers.SerializerMethodField()  # type: ignore[assignment]  # a field
+
+    class Meta:
+        model = APIKey
+        fields = [
+            "api_key",
+            "secret_key",
+            "id",
+            "label",
+            "api_key_masked",
+            "is_valid",
+            "created_at",
+            "updated_at",
+        ]
+
+    def get_is_valid(self, key: APIKey) -> bool:
+        return bool(key.is_valid)
+
+    def validate_label(self, label: str | None) -> str | None:
+        # The web form sends "" for none; two keys may have none.
+        return label or None

@@ -1,0 +1,121 @@
+"""Writes of exchange keys. The credentials come in clear and are stored encrypted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from apikeys import crypto
+from apikeys.models import APIKey
+from tradebot.errors import ConflictError
+
+_ENCRYPTED = {"api_key": "encrypted_api_key", "secret_key": "encrypted_secret_key"}
+
+
+@transaction.atomic
+def api_key_create(*, user: User, values: Mapping[str, Any]) -> APIKey:
+    """Store a key: ``api_key``, ``secret_key`` and perhaps ``label``.
+
+    It is not valid until the exchange has accepted it. Raises ConflictError where the
+    user has this key or this label already.
+    """
+    _lock_keys_of(user.pk)
+    key = APIKey(user=user)
+    _assign(key, values)
+    key.save()
+    return key
+
+
+@transaction.atomic
+def api_key_update(*, api_key: APIKey, values: Mapping[str, Any]) -> APIKey:
+    """Change a key: any of ``api_key``, ``secret_key`` and ``label``.
+
+    New credentials have to be accepted by the exchange again. Raises ConflictError
+    where the user has them or the label already, or where a running bot trades with the
+    old ones.
+    """
+    _lock_keys_of(api_key.user_id)
+    key = api_key_lock(pk=api_key.pk)
+    if _assign(key, values):
+        _refuse_while_bots_run(key, "changing its credentials")
+    key.save()
+    return key
+
+
+@transaction.atomic
+def api_key_delete(*, api_key: APIKey) -> None:
+    """Delete a key; its bots stay, stopped and without a key.
+
+    Raises ConflictError where one of them is running.
+    """
+    key = api_key_lock(pk=api_key.pk)
+    _refuse_while_bots_run(key, "deleting it")
+    key.bot_configs.update(api_key=None, is_active=False, updated_at=timezone.now())
+    key.delete()
+
+
+def api_key_lock(*, pk: int) -> APIKey:
+    """Return a key that nobody deletes or gives to a bot before the transaction ends.
+
+    Where a bot is locked as well, the key comes first. Raises APIKey.DoesNotExist.
+    """
+    return APIKey.objects.select_for_update().get(pk=pk)
+
+
+def _lock_keys_of(user_id: int) -> None:
+    """Let one request at a time look for duplicates and write.
+
+    Equal credentials are encrypted differently: no constraint could tell.
+    """
+    User.objects.select_for_update(no_key=True).only("pk").get(pk=user_id)
+
+
+def _assign(key: APIKey, values: Mapping[str, Any]) -> bool:
+    """Set the values; return whether the credentials are other ones now."""
+    others = APIKey.objects.filter(user_id=key.user_id).exclude(pk=key.pk)
+    if "label" in values:
+        key.label = values["label"]
+        if key.label is not None and others.filter(label=key.label).exists():
+            raise ConflictError(
+                "You have an API key with this label already. Choose another label."
+            )
+    changed = False
+    for name, column in _ENCRYPTED.items():
+        if name in values and _decrypt(getattr(key, column)) != values[name]:
+            setattr(key, column, crypto.encrypt(values[name]))
+            changed = True
+    if changed:
+        key.is_valid = False
+        _refuse_duplicate(crypto.decrypt(key.encrypted_api_key), others)
+    return changed
+
+
+def _refuse_duplicate(api_key: str, others: Any) -> None:
+    for other in others.only("encrypted_api_key", "label"):
+        if _decrypt(other.encrypted_api_key) == api_key:
+            raise ConflictError(
+                f"You have stored this API key already, as number {other.pk}. Change "
+                "or delete that one."
+            )
+
+
+def _decrypt(token: str) -> str | None:
+    """Return the secret; None where there is none or it cannot be read any more."""
+    try:
+        return crypto.decrypt(token) if token else None
+    except crypto.DecryptionError:
+        return None
+
+
+def _refuse_while_bots_run(key: APIKey, action: str) -> None:
+    bots = key.bot_configs.select_for_update().order_by("pk")
+    running = [str(bot.pk) for bot in bots if bot.is_active]
+    if running:
+        raise ConflictError(
+            f"Running bots use this API key: {', '.join(running)}. Stop them before "
+            f"{action}."
+        )

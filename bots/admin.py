@@ -1,0 +1,227 @@
+"""The admin of bots: their settings can be edited, their state can be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+
+from accounts.models import User
+from bots.models import BotConfig, BotState
+from bots.services import bot_config_delete, bot_config_update, bot_state_delete
+from tradebot.admin import (
+    NOTHING,
+    ActiveFilter,
+    ModelAdmin,
+    NullIsNoFilter,
+    RecordAdmin,
+)
+
+
+class BotConfigForm(forms.ModelForm):
+    # A checkbox, where a nullable field would offer "Unknown": null means inactive.
+    is_active = forms.BooleanField(label="Active", required=False)
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or self.cleaned_data
+        owner, api_key = cleaned.get("user"), cleaned.get("api_key")
+        owner_id = owner.pk if owner else self.instance.user_id
+        # With the key of someone else it would trade with their money.
+        if api_key and owner_id and api_key.user_id != owner_id:
+            self.add_error("api_key", "This API key belongs to another user.")
+        return cleaned
+
+
+@admin.register(BotConfig)
+class BotConfigAdmin(ModelAdmin):
+    """The settings of bots. The bounds of the API are not asked of an operator."""
+
+    form = BotConfigForm
+    list_display = (
+        "name",
+        "user",
+        "symbol",
+        "timeframe",
+        "strategy",
+        "position_type",
+        "leverage",
+        "active",
+        "status",
+        "created_at",
+    )
+    list_select_related = ("user", "state")
+    list_filter = (ActiveFilter, "strategy", "position_type", "timeframe")
+    search_fields = ("name", "symbol", "user__email")
+    ordering = ("-id",)
+    date_hierarchy = "created_at"
+    autocomplete_fields = ("user",)
+    raw_id_fields = ("api_key",)  # its list says whose each key is
+    readonly_fields = ("status", "created_at", "updated_at")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "user",
+                    "name",
+                    "api_key",
+                    "symbol",
+                    "timeframe",
+                    "strategy",
+                    "is_active",
+                    "status",
+                )
+            },
+        ),
+        (
+            "Position",
+            {
+                "fields": (
+                    "position_type",
+                    "leverage",
+                    "initial_capital",
+                    "position_size_perc",
+                    "position_size_fixed",
+                    "auto_transfer_funds",
+                    "transfer_amount",
+                )
+            },
+        ),
+        (
+            "Exits and limits",
+            {
+                "fields": (
+                    "stop_loss_perc",
+                    "take_profit_perc",
+                    "trailing_stop_perc",
+                    "trailing_stop_active",
+                    "daily_target_perc",
+                    "max_daily_loss_perc",
+                    "max_daily_trades",
+                    "check_interval_seconds",
+                )
+            },
+        ),
+        (
+            "Indicators",
+            {
+                "fields": (
+                    "ema_fast",
+                    "ema_slow",
+                    "rsi_period",
+                    "rsi_oversold",
+                    "rsi_overbought",
+                    "ema_period",
+                )
+            },
+        ),
+        (
+            "Custom values",
+            {
+                "description": "Where set, these win over the fields above.",
+                "fields": (
+                    "custom_ema_fast",
+                    "custom_ema_slow",
+                    "custom_rsi_period",
+                    "custom_rsi_oversold",
+                    "custom_rsi_overbought",
+                    "custom_stop_loss",
+                    "custom_take_profit",
+                    "custom_trailing_stop",
+                ),
+            },
+        ),
+        ("Dates", {"fields": ("created_at", "updated_at")}),
+    )
+
+    @admin.display(description="active", boolean=True, ordering="is_active")
+    def active(self, bot: BotConfig) -> bool:
+        return bool(bot.is_active)
+
+    @admin.display(description="status", ordering="state__status")
+    def status(self, bot: BotConfig) -> str:
+        # There is no state before the first start.
+        state: BotState | None = getattr(bot, "state", None)
+        return (state and state.status) or NOTHING
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: models.Model | None = None
+    ) -> list[str] | tuple[str, ...]:
+        fields = super().get_readonly_fields(request, obj)
+        # The trades of a bot name its user as well.
+        return fields if obj is None else (*fields, "user")
+
+    def save_model(
+        self, request: HttpRequest, obj: BotConfig, form: Any, change: bool
+    ) -> None:
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        edited = {name: form.cleaned_data[name] for name in form.changed_data}
+        bot_config_update(bot=obj, values=edited)
+
+    def delete_model(self, request: HttpRequest, obj: BotConfig) -> None:
+        bot_config_delete(bot=obj)
+
+
+class InPositionFilter(NullIsNoFilter):
+    title = "in position"
+    parameter_name = "in_position"
+
+
+@admin.register(BotState)
+class BotStateAdmin(RecordAdmin):
+    """Where the bots stand."""
+
+    list_display = (
+        "bot_config",
+        "owner",
+        "status",
+        "holds",
+        "entry_price",
+        "current_position_size_coins",
+        "daily_pnl",
+        "daily_trades_count",
+        "last_run_at",
+        "last_error_message",
+    )
+    list_select_related = ("bot_config__user",)
+    list_filter = (InPositionFilter, "status")
+    search_fields = (
+        "bot_config__name",
+        "bot_config__symbol",
+        "bot_config__user__email",
+    )
+    ordering = ("-bot_config",)
+    date_hierarchy = "last_run_at"
+    fields = (
+        "bot_config",
+        "owner",
+        "status",
+        "holds",
+        "entry_price",
+        "current_position_size_coins",
+        "take_profit_price",
+        "stop_loss_price",
+        "trailing_stop_price",
+        "max_price_since_entry",
+        "daily_pnl",
+        "daily_trades_count",
+        "last_run_at",
+        "last_error_message",
+        "last_updated_at",
+    )
+
+    @admin.display(description="user", ordering="bot_config__user__email")
+    def owner(self, state: BotState) -> User:
+        return state.bot_config.user
+
+    @admin.display(description="in position", boolean=True, ordering="in_position")
+    def holds(self, state: BotState) -> bool:
+        return bool(state.in_position)
+
+    def delete_model(self, request: HttpRequest, obj: BotState) -> None:
+        bot_state_delete(state=obj)

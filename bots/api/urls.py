@@ -1,0 +1,25 @@
+from django.urls import path
+
+from bots.api.views import BotConfigViewSet, BotStateViewSet
+from tradebot.api import paths
+
+urlpatterns = [
+    path(
+        "bot-configs/",
+        BotConfigViewSet.as_view(paths.COLLECTION),
+        name="bot-config-list",
+    ),
+    path(
+        "bot-configs/<id:pk>",
+        BotConfigViewSet.as_view(paths.MEMBER),
+        name="bot-config-detail",
+    ),
+    path(
+        "bot-states/", BotStateViewSet.as_view(paths.COLLECTION), name="bot-state-list"
+    ),
+    path(
+        "bot-states/<id:bot_config_id>",
+        BotStateViewSet.as_view(paths.MEMBER),
+        name="bot-state-detail",
+    ),
+]

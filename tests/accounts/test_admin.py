@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from tests.admin_data import (
+    DIGEST,
+    OLD_HASH,
+    PASSWORD,
+    RESET_TOKEN,
+    SALT,
+    admin_url,
+    client_of,
+    form_data,
+    make_staff,
+    make_superuser,
+    store_hash,
+    stored_hash,
+)
+from tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+NEW_PASSWORD = "Newer password 2?"
+REFUSED_PASSWORDS = [
+    ("Short pass1", "at least 12 characters"),
+    ("UPPER CASE 12345!", "a lower-case letter"),
+    ("lower case 12345!", "an upper-case letter"),
+    ("Without any digit!", "a digit"),
+    ("WithoutAnySymbol12", "neither a letter nor a digit"),
+    ("Longer than bcrypt reads 1! " * 3, "at most 72 bytes"),
+]
+UPDATE_USERS = ["view_user", "add_user", "change_user", "delete_user"]
+
+
+@pytest.fixture
+def superuser() -> Client:
+    return client_of(make_superuser())
+
+
+def add(client: Client, email: str, password: str, again: str) -> list[str]:
+    """Send the form for a new user; return what it was refused for."""
+    path = admin_url("add", User)
+    form = form_data(client, path)
+    typed = {"email": email, "password1": password, "password2": again}
+    response = client.post(path, {**form, **typed})
+    if response.status_code == 302:
+        return []
+    return [
+        message
+        for messages in response.context["adminform"].form.errors.values()
+        for message in messages
+    ]
+
+
+def edit(client: Client, user: User, **values: str) -> dict[str, list[str]]:
+    """Open the form of a user, type these values and save; return the errors."""
+    path = admin_url("change", user)
+    form = form_data(client, path)
+    response = client.post(path, {**form, **values})
+    if response.status_code == 302:
+        return {}
+    errors: dict[str, list[str]] = response.context["adminform"].form.errors
+    return errors
+
+
+# --- Adding -----------------------------------------------------------------------
+
+
+def test_user_added_can_log_in_and_has_a_raw_hash(superuser: Client) -> None:
+    assert add(superuser, "New@EXAMPLE.com", NEW_PASSWORD, NEW_PASSWORD) == []
+
+    user = User.objects.get(email="New@example.com")
+    assert user.is_active is True
+    assert user.is_staff is False
+    assert user.check_password(NEW_PASSWORD)
+    assert stored_hash(user).startswith("$2b$")
+
+
+def test_user_added_is_offered_for_further_editing(superuser: Client) -> None:
+    typed = {
+        "email": "new@example.com",
+        "password1": NEW_PASSWORD,
+        "password2": NEW_PASSWORD,
+    }
+
+    response = superuser.post(admin_url("add", User), typed)
+
+    user = User.objects.get(email="new@example.com")
+    assert response["Location"] == admin_url("change", user)
+
+
+@pytest.mark.parametrize(("password", "reason"), REFUSED_PASSWORDS)
+def test_user_added_with_a_password_against_the_policy_is_refused(
+    superuser: Client, password: str, reason: str
+) -> None:
+    (message,) = add(superuser, "new@example.com", password, password)
+
+    assert reason in message
+    assert not User.objects.filter(email="new@example.com").exists()
+
+
+def test_user_added_with_two_different_passwords_is_refused(
+    superuser: Client,
+) -> None:
+    errors = add(superuser, "new@example.com", NEW_PASSWORD, PASSWORD)
+
+    assert errors == ["The two password fields didn’t match."]
+
+
+def test_user_added_without_password_is_refused(superuser: Client) -> None:
+    assert add(superuser, "new@example.com", "", "") == ["This field is required."] * 2
+
+
+@pytest.mark.parametrize(
+    ("email", "reason"),
+    [
+        ("OWNER@example.com", "A user with this e-mail address exists."),
+        ("owner@EXAMPLE.com", "A user with this e-mail address exists."),
+        ("no address", "Enter a valid email address."),
+        ("", "This field is required."),
+    ],
+)
+def test_user_added_with_a_taken_or_wrong_address_is_refused(
+    superuser: Client, email: str, reason: str
+) -> None:
+    make_user("owner@example.com")
+
+    assert add(superuser, email, NEW_PASSWORD, NEW_PASSWORD) == [reason]
+    assert User.objects.count() == 2
+
+
+# --- Changing ---------------------------------------------------------------------
+
+
+def test_form_says_that_there_is_a_password_and_nothing_of_it(
+    superuser: Client,
+) -> None:
+    user = make_user()
+    store_hash(user, OLD_HASH)
+
+    text = superuser.get(admin_url("change", user)).content.decode()
+
+    assert "A password is set." in text
+    assert "../password/" in text
+    for part in ("bcrypt", "$2b$", SALT[:6], DIGEST[:6]):
+        assert part not in text
+
+
+def test_form_of_a_user_without_password_says_so(superuser: Client) -> None:
+    text = superuser.get(admin_url("change", make_user())).content.decode()
+
+    assert "No password is set." in text
+
+
+def test_form_sent_unedited_keeps_null_hash_and_token(superuser: Client) -> None:
+    user = make_user(is_active=None, reset_token=RESET_TOKEN)
+    store_hash(user, OLD_HASH)
+
+    assert edit(superuser, user, password="forged", reset_token="forged") == {}
+
+    user.refresh_from_db()
+    assert user.is_active is None
+    assert user.reset_token == RESET_TOKEN
+    assert stored_hash(user) == OLD_HASH
+
+
+@pytest.mark.parametrize("before", [False, None])
+def test_user_is_activated_and_deactivated(
+    superuser: Client, before: bool | None
+) -> None:
+    user = make_user(is_active=before)
+
+    edit(superuser, user, is_active="on")
+    user.refresh_from_db()
+    assert user.is_active is True
+
+    path = admin_url("change", user)
+    form = form_data(superuser, path)
+    del form["is_active"]
+    superuser.post(path, form)
+    user.refresh_from_db()
+    assert user.is_active is False
+
+
+def test_permissions_given_on_the_form_are_stored(superuser: Client) -> None:
+    user = make_user()
+
+    edit(superuser, user, is_staff="on", user_permissions="1")
+
+    user.refresh_from_db()
+    assert user.is_staff is True
+    assert [permission.pk for permission in user.user_permissions.all()] == [1]
+
+
+def test_address_of_another_user_is_refused_whatever_its_case(
+    superuser: Client,
+) -> None:
+    make_user("owner@example.com")
+    user = make_user("other@example.com")
+
+    errors = edit(superuser, user, email="Owner@example.com")
+
+    assert errors == {"email": ["A user with this e-mail address exists."]}
+    user.refresh_from_db()
+    assert user.email == "other@example.com"
+
+
+def test_address_is_changed_in_its_case(superuser: Client) -> None:
+    user = make_user("owner@example.com")
+
+    assert edit(superuser, user, email="Owner@EXAMPLE.com") == {}
+
+    user.refresh_from_db()
+    assert user.email == "Owner@example.com"
+
+
+def test_user_whose_address_differs_from_another_by_case_can_be_edited(
+    superuser: Client,
+) -> None:
+    make_user("owner@example.com")
+    twin = User.objects.create(email="Owner@EXAMPLE.com", password="")
+
+    assert edit(superuser, twin, is_staff="on") == {}
+
+    twin.refresh_from_db()
+    assert twin.is_staff is True
+    assert twin.email == "Owner@EXAMPLE.com"
+
+
+# --- Passwords --------------------------------------------------------------------
+
+
+def test_password_set_by_a_superuser_is_stored_raw_and_logged(
+    superuser: Client,
+) -> None:
+    user = make_user()
+    path = reverse("admin:auth_user_password_change", args=[user.pk])
+    assert superuser.get(path).status_code == 200
+
+    response = superuser.post(
+        path, {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    )
+
+    assert response["Location"] == admin_url("change", user)
+    user.refresh_from_db()
+    assert user.check_password(NEW_PASSWORD)
+    assert stored_hash(user).startswith("$2b$")
+    history = superuser.get(admin_url("history", user)).content.decode()
+    assert "Changed password." in history
+    assert stored_hash(user)[7:13] not in history
+
+
+@pytest.mark.parametrize(("password", "reason"), REFUSED_PASSWORDS)
+def test_password_set_against_the_policy_is_refused(
+    superuser: Client, password: str, reason: str
+) -> None:
+    user = make_user(password=PASSWORD)
+    path = reverse("admin:auth_user_password_change", args=[user.pk])
+
+    response = superuser.post(path, {"password1": password, "password2": password})
+
+    assert reason in response.content.decode()
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+
+
+def test_password_page_of_a_user_shows_nothing_of_the_hash(superuser: Client) -> None:
+    user = make_user()
+    store_hash(user, OLD_HASH)
+
+    page = superuser.get(reverse("admin:auth_user_password_change", args=[user.pk]))
+
+    for part in ("bcrypt", SALT[:6], DIGEST[:6]):
+        assert part not in page.content.decode()
+
+
+def test_own_password_is_changed_with_the_old_one_and_the_session_goes_on(
+    superuser: Client,
+) -> None:
+    path = reverse("admin:password_change")
+
+    response = superuser.post(
+        path,
+        {
+            "old_password": PASSWORD,
+            "new_password1": NEW_PASSWORD,
+            "new_password2": NEW_PASSWORD,
+        },
+        follow=True,
+    )
+
+    assert response.status_code == 200
+    assert User.objects.get().check_password(NEW_PASSWORD)
+    assert superuser.get(reverse("admin:index")).status_code == 200
+
+
+# --- Listing ----------------------------------------------------------------------
+
+
+def test_list_shows_null_as_not_active(superuser: Client) -> None:
+    make_user("nobody@example.com", is_active=None)
+
+    path = admin_url("changelist", User)
+    text = superuser.get(path, {"q": "nobody"}).content.decode()
+
+    assert '<td class="field-active"><img src="/static/admin/img/icon-no.svg"' in text
+    assert "icon-unknown" not in text
+
+
+def test_filter_by_not_active_finds_null(superuser: Client) -> None:
+    for number, active in enumerate((True, False, None)):
+        make_user(f"user{number}@example.com", is_active=active)
+    path = admin_url("changelist", User)
+
+    def found(choice: str) -> set[str]:
+        page = superuser.get(path, {"is_active": choice})
+        return {user.email for user in page.context["cl"].result_list}
+
+    assert found("yes") == {"admin@example.com", "user0@example.com"}
+    assert found("no") == {"user1@example.com", "user2@example.com"}
+
+
+# --- Staff who are no superusers --------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["superuser", "staff", "self"])
+def test_staff_cannot_touch_staff(target: str) -> None:
+    me = make_staff(*UPDATE_USERS)
+    victim = {
+        "superuser": make_superuser(),
+        "staff": make_user("colleague@example.com", password=PASSWORD, is_staff=True),
+        "self": me,
+    }[target]
+    client = client_of(me)
+    data = {"email": "taken@example.com", "is_superuser": "on", "post": "yes"}
+    passwords = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    password_path = reverse("admin:auth_user_password_change", args=[victim.pk])
+    action = {"action": "delete_selected", "_selected_action": [victim.pk]}
+
+    assert client.get(admin_url("change", victim)).status_code == 200
+    assert client.post(admin_url("change", victim), data).status_code == 403
+    assert client.post(admin_url("delete", victim), data).status_code == 403
+    assert client.post(password_path, passwords).status_code == 403
+    client.post(admin_url("changelist", User), {**action, "post": "yes"})
+
+    victim.refresh_from_db()
+    assert victim.email != "taken@example.com"
+    assert victim.check_password(PASSWORD)
+
+
+def test_staff_edits_users_but_gives_no_permissions() -> None:
+    client = client_of(make_staff(*UPDATE_USERS))
+    user = make_user()
+
+    errors = edit(
+        client,
+        user,
+        email="renamed@example.com",
+        is_staff="on",
+        is_superuser="on",
+        user_permissions="1",
+    )
+
+    assert errors == {}
+    user.refresh_from_db()
+    assert user.email == "renamed@example.com"
+    assert user.is_staff is False
+    assert user.is_superuser is False
+    assert not user.user_permissions.exists()
+
+
+def test_staff_adds_and_deletes_users() -> None:
+    client = client_of(make_staff(*UPDATE_USERS))
+
+    assert add(client, "new@example.com", NEW_PASSWORD, NEW_PASSWORD) == []
+    user = User.objects.get(email="new@example.com")
+    client.post(admin_url("delete", user), {"post": "yes"})
+
+    assert not User.objects.filter(email="new@example.com").exists()

@@ -1,0 +1,51 @@
+"""Every operation of the API, read from the document that the server gives out."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from drf_spectacular.generators import SchemaGenerator
+
+
+@cache
+def document() -> dict[str, Any]:
+    schema: dict[str, Any] = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    return schema
+
+
+@cache
+def _declared() -> dict[tuple[str, str], Any]:
+    return {
+        (
+            method.upper(),
+            re.sub(r"\{.*?\}", "1", path).removeprefix("/api/v1"),
+        ): operation
+        for path, methods in document()["paths"].items()
+        if path.startswith("/api/v1/")
+        for method, operation in methods.items()
+    }
+
+
+def operations() -> list[tuple[str, str]]:
+    """Return the method and the path of every operation; ``1`` for ids in paths."""
+    return list(_declared())
+
+
+def writes() -> list[tuple[str, str]]:
+    """Return the operations that read a body."""
+    return [one for one in operations() if one[0] in {"POST", "PUT", "PATCH"}]
+
+
+def protected() -> list[tuple[str, str]]:
+    """Return the operations that ask who is there."""
+    public = {"/auth/login", "/auth/register"}
+    return [one for one in operations() if one[1] not in public]
+
+
+def written_fields(method: str, path: str) -> list[str]:
+    """Return the names of the fields in the body of an operation."""
+    content = _declared()[method, path]["requestBody"]["content"]
+    name = content["application/json"]["schema"]["$ref"].split("/")[-1]
+    return list(document()["components"]["schemas"][name]["properties"])

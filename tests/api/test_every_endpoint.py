@@ -1,0 +1,203 @@
+"""What holds for every operation alike."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from accounts.models import User
+from apikeys.services import api_key_create
+from bots.models import BotState
+from tests.api.endpoints import operations, protected, writes, written_fields
+from tests.clients import JSONClient, broken_fields, read_problem
+from tests.factories import make_backtest, make_bot, make_trade, make_user
+
+NOT_JSON = [
+    b"{",
+    b"nonsense",
+    b"{'a': 1}",
+    b'{"a": NaN}',
+    b'{"a": Infinity}',
+    b'{"a": 1e99999999999999999999}',
+    b"\xff\xfe",
+    b'"\xed\xa0\x80"',
+    b'{"a": "\\ud800"}',
+    b'{"a": "\\ude00x"}',
+    b"\xef\xbb\xbf{}",
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    b'{"a": ' + b"9" * 5000 + b"}",
+]
+NOT_OBJECTS: list[object] = [[], [{}], "text", 5, 1.5, True]
+_VALUES: list[object] = [
+    *(None, True, "", " ", "\0", "text", "\u202e\U0001f600", "x" * 20_000),
+    *(0, -1, 5, 1.5, 50, 2**31, 2**63, 2**64, -(2**63), 10**30, 10**400),
+    *("NaN", "-Infinity", "1e400", "1e-400", "1e999999", "9" * 5000),
+    *([], {}, [[]], {"a": {}}, ["\0"]),
+]
+ODD_VALUES = [json.dumps(value).encode() for value in _VALUES] + [
+    *(b"1e400", b"-1e400", b"1e-400", b"1e999999999", b"-1e-999999999"),
+    *(b"-0.0", b"0e-400"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), protected())
+def test_anonymous_is_challenged(anonymous: JSONClient, method: str, path: str) -> None:
+    response = anonymous.send(method, path, b"{}")
+
+    read_problem(response, 401)
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_active", [False, None])
+@pytest.mark.parametrize(("method", "path"), protected())
+def test_inactive_is_bad_request(
+    method: str, path: str, is_active: bool | None
+) -> None:
+    client = JSONClient(make_user(is_active=is_active))
+
+    read_problem(client.send(method, path, b"{}"), 400)
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path in operations()}))
+def test_wrong_method_is_told_the_right_ones(api: JSONClient, path: str) -> None:
+    known = {method for method, one in operations() if one == path}
+    if "GET" in known:
+        known.add("HEAD")
+    every = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FOO"}
+
+    for method in sorted(every - known - {"HEAD"}):
+        response = api.send(method, path)
+        read_problem(response, 405)
+        assert set(response.headers["Allow"].split(", ")) == known
+
+
+@pytest.mark.parametrize(("method", "path"), operations())
+def test_both_forms_of_the_path_are_served(
+    anonymous: JSONClient, method: str, path: str
+) -> None:
+    other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+
+    codes = {anonymous.send(method, one, b"{}").status_code for one in (path, other)}
+
+    assert codes in ({401}, {422})
+
+
+@pytest.mark.parametrize(
+    "pk",
+    ["abc", "0", "-1", "1.5", "2147483648", "9" * 30, "%00", "１", "1e3", "' or 1"],
+)
+@pytest.mark.parametrize(
+    ("method", "path"), [one for one in operations() if one[1].endswith("/1")]
+)
+def test_bad_id_is_missing(api: JSONClient, method: str, path: str, pk: str) -> None:
+    read_problem(api.send(method, f"{path[:-1]}{pk}", b"{}"), 404)
+
+
+@pytest.mark.parametrize("body", NOT_JSON, ids=lambda body: repr(body[:20]))
+@pytest.mark.parametrize(("method", "path"), writes())
+def test_body_that_is_not_json_is_refused_before_the_login(
+    anonymous: JSONClient, method: str, path: str, body: bytes
+) -> None:
+    assert broken_fields(anonymous.send(method, path, body)) == {"body"}
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "application/xml",
+        "nonsense",
+    ],
+)
+@pytest.mark.parametrize(("method", "path"), writes())
+def test_body_of_another_type_is_refused(
+    anonymous: JSONClient, method: str, path: str, media_type: str
+) -> None:
+    response = anonymous.generic(
+        method, f"/api/v1{path}", b"email=a%40example.com", media_type
+    )
+
+    detail = read_problem(response, 415)["detail"]  # type: ignore[arg-type]
+    assert "application/json" in detail
+
+
+@pytest.mark.parametrize(("method", "path"), writes())
+def test_body_too_large_is_refused(
+    anonymous: JSONClient, method: str, path: str
+) -> None:
+    body = json.dumps({"name": "x" * 1_048_576}).encode()
+
+    read_problem(anonymous.send(method, path, body), 413)
+
+
+class TestWithRows:
+    """With rows to change: each path with an id leads to one of the caller's."""
+
+    @pytest.fixture
+    def paths(self, user: User) -> dict[str, str]:
+        bot = make_bot(user)
+        BotState.objects.create(bot_config=bot)
+        key = api_key_create(user=user, values={"api_key": "k", "secret_key": "s"})
+        backtest = make_backtest(user).pk
+        return {
+            "/bot-configs/1": f"/bot-configs/{bot.pk}",
+            "/bot-states/1": f"/bot-states/{bot.pk}",
+            "/trades/1": f"/trades/{make_trade(bot).pk}",
+            "/api-keys/1": f"/api-keys/{key.pk}",
+            "/backtest/detail/1": f"/backtest/detail/{backtest}",
+            "/backtest/delete/1": f"/backtest/delete/{backtest}",
+        }
+
+    @pytest.mark.parametrize("body", NOT_OBJECTS, ids=repr)
+    @pytest.mark.parametrize(("method", "path"), writes())
+    def test_body_that_is_no_object_is_refused(
+        self,
+        api: JSONClient,
+        paths: dict[str, str],
+        method: str,
+        path: str,
+        body: object,
+    ) -> None:
+        response = api.send(method, paths.get(path, path), body)
+
+        assert broken_fields(response) == {"body"}
+
+    @pytest.mark.parametrize(("method", "path"), writes())
+    @pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: repr(value)[:20])
+    def test_odd_values_are_no_failure(
+        self,
+        api: JSONClient,
+        paths: dict[str, str],
+        method: str,
+        path: str,
+        value: bytes,
+    ) -> None:
+        target = paths.get(path, path)
+        fields = written_fields(method, path)
+
+        # Once for all fields, then for those that accepted the value, so that it gets
+        # as far as the database.
+        for _ in range(2):
+            content = b", ".join(
+                b'"%s": %s' % (name.encode(), value) for name in fields
+            )
+            response = api.send(method, target, b"{%s}" % content)
+            assert response.status_code in {200, 201, 401, 404, 409, 422}
+            if response.status_code != 422:
+                break
+            fields = sorted(set(fields) - broken_fields(response))
+
+    @pytest.mark.parametrize(
+        ("method", "path"), [one for one in operations() if one[0] in {"GET", "DELETE"}]
+    )
+    def test_body_that_nobody_asked_for_is_ignored(
+        self, api: JSONClient, paths: dict[str, str], method: str, path: str
+    ) -> None:
+        response = api.send(method, paths.get(path, path), b"{nonsense")
+
+        assert response.status_code in {200, 204}

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+from django.db import DataError, IntegrityError
+from django.test import Client, override_settings
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import User
+from bots.models import BotConfig
+from tests.clients import JSONClient, read, read_problem
+from tests.factories import make_bot, make_trade
+from tradebot.api.views import APIView
+from tradebot.urls import handler400, handler404, handler500
+from tradebot.urls import urlpatterns as real
+from trading.models import Trade
+
+
+class BreakingView(APIView):
+    """Fails in the way that ``what`` names."""
+
+    authentication_classes = []
+    permission_classes = []
+
+    def get(self, request: Request, what: str) -> Response:
+        bot = BotConfig.objects.first()
+        assert bot is not None
+        match what:
+            case "duplicate":
+                make_trade(bot, binance_order_id="once")
+                make_trade(bot, binance_order_id="once")
+            case "orphan":
+                Trade.objects.filter(bot_config=bot).update(bot_config_id=999_999)
+            case "null":
+                BotConfig.objects.filter(pk=bot.pk).update(stop_loss_perc=None)
+            case "data":
+                raise DataError("out of range")
+            case "gone":
+                BotConfig.objects.get(pk=999_999)
+        raise RuntimeError("the secret reason")
+
+
+urlpatterns = [*real, path("api/v1/break/<what>", BreakingView.as_view())]
+__all__ = ["handler400", "handler404", "handler500", "urlpatterns"]
+
+
+@pytest.mark.parametrize(
+    ("what", "status"),
+    [
+        ("duplicate", 409),
+        ("orphan", 409),
+        ("null", 422),
+        ("data", 422),
+        ("gone", 404),
+        ("other", 500),
+    ],
+)
+@override_settings(ROOT_URLCONF=__name__)
+def test_failure_is_answered_without_its_reason(
+    user: User, what: str, status: int
+) -> None:
+    make_trade(make_bot(user))
+    client = JSONClient()
+    client.raise_request_exception = False
+
+    response = client.send("GET", f"/break/{what}")
+
+    problem = read_problem(response, status)
+    assert "once" not in str(problem)
+    assert "secret" not in str(problem)
+
+
+@pytest.mark.parametrize("address", ["/", "/api/", "/api/v1/nothing", "/api/v2/trades"])
+def test_unknown_address_is_missing(address: str) -> None:
+    read_problem(Client().get(address), 404)  # type: ignore[arg-type]
+
+
+@pytest.mark.django_db
+def test_unknown_address_of_the_admin_is_a_page(admin_client: Client) -> None:
+    response = admin_client.get("/admin/nothing/")
+
+    assert response.status_code == 404
+    assert response.headers["Content-Type"].startswith("text/html")
+
+
+def test_unknown_host_is_bad_request() -> None:
+    response = Client(headers={"Host": "evil.example.com"}).get("/health")
+
+    read_problem(response, 400)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("address", ["/docs", "/openapi.json", "/health"])
+@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
+def test_wrong_method_beside_the_api_is_refused(method: str, address: str) -> None:
+    read_problem(Client().generic(method, address), 405)  # type: ignore[arg-type]
+
+
+def test_health_needs_neither_login_nor_database() -> None:
+    # Without the django_db mark, the database is out of reach.
+    for address in ("/health", "/health/"):
+        assert read(Client().get(address)) == {  # type: ignore[arg-type]
+            "status": "healthy",
+            "service": "tradebot-backend",
+        }
+
+
+def test_integrity_error_has_a_cause_that_the_handler_knows(user: User) -> None:
+    bot = make_bot(user)
+    make_trade(bot, binance_order_id="once")
+
+    with pytest.raises(IntegrityError) as caught:
+        make_trade(bot, binance_order_id="once")
+
+    cause = caught.value.__cause__
+    assert hasattr(cause, "sqlstate") or hasattr(cause, "sqlite_errorname")

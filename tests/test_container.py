@@ -1,0 +1,98 @@
+"""Dockerfile and docker-compose.yml, as far as they tell without an engine."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import call_command
+from django.test import override_settings
+
+from tests.processes import ROOT
+
+
+@pytest.fixture(scope="module")
+def compose() -> Any:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def instructions() -> list[str]:
+    """Return the Dockerfile's instructions, each in one line."""
+    text = re.sub(r"(?m)^#.*\n", "", (ROOT / "Dockerfile").read_text())
+    return [line for line in text.replace("\\\n", " ").splitlines() if line]
+
+
+def test_compose_waits_for_the_database(compose: Any) -> None:
+    web, db = compose["services"]["web"], compose["services"]["db"]
+    assert web["depends_on"] == {"db": {"condition": "service_healthy"}}
+    assert db["healthcheck"]["test"][1] == "pg_isready"
+    assert db["volumes"] == ["db:/var/lib/postgresql/data"]
+    assert compose["volumes"] == {"db": None}
+
+
+def test_compose_publishes_the_server_only(compose: Any) -> None:
+    assert "ports" not in compose["services"]["db"]
+    assert compose["services"]["web"]["ports"] == [
+        "${WEB_ADDRESS:-127.0.0.1}:${WEB_PORT:-8000}:8000"
+    ]
+
+
+def test_compose_confines_the_server(compose: Any) -> None:
+    web = compose["services"]["web"]
+    assert web["read_only"] is True
+    assert web["tmpfs"] == ["/tmp"]  # noqa: S108 -- a path in the container
+    assert web["cap_drop"] == ["ALL"]
+    assert web["security_opt"] == ["no-new-privileges:true"]
+    assert web["init"] is True
+
+
+def test_compose_takes_its_password_from_env_and_refuses_none(compose: Any) -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert text.count("POSTGRES_PASSWORD") == 1 + text.count("${POSTGRES_PASSWORD:?")
+    web = compose["services"]["web"]
+    assert web["env_file"] == ".env"
+    # Over what .env may say for a server outside of the container.
+    assert set(web["environment"]) == {"BIND", "DATABASE_URL"}
+
+
+def test_compose_waits_longer_than_the_server(compose: Any) -> None:
+    config = (ROOT / "tradebot" / "gunicorn_config.py").read_text()
+    graceful = re.search(r"^graceful_timeout = (\d+)$", config, re.MULTILINE)
+    assert graceful is not None
+    seconds = int(compose["services"]["web"]["stop_grace_period"].removesuffix("s"))
+    assert seconds > int(graceful[1])
+
+
+def test_image_runs_as_a_user_of_its_own() -> None:
+    lines = instructions()
+    last = lines[max(i for i, line in enumerate(lines) if line.startswith("FROM")) :]
+    assert "USER 10001:10001" in last
+    assert last[-1] == 'ENTRYPOINT ["/app/tradebot/entrypoint.sh"]'
+    assert not [line for line in last if "pip" in line or "apt" in line]
+    assert not [
+        line
+        for line in lines
+        if line.startswith(("ARG", "ENV")) and re.search("SECRET|KEY|PASSWORD", line)
+    ]
+    assert (ROOT / "tradebot" / "entrypoint.sh").stat().st_mode & 0o111 == 0o111
+
+
+def test_image_has_what_the_server_needs_and_no_more() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert lines[1] == "*"
+    allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert allowed == {*packages, ".env.example", "manage.py", "requirements.txt"}
+
+
+def test_static_files_can_be_hashed_as_the_image_does(tmp_path: Path) -> None:
+    storage = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+    with override_settings(
+        STATIC_ROOT=str(tmp_path), STORAGES={"staticfiles": {"BACKEND": storage}}
+    ):
+        call_command("collectstatic", interactive=False, stdout=StringIO())
+    assert (tmp_path / "staticfiles.json").exists()

@@ -1,0 +1,71 @@
+"""The README's example runs as it is written."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tests.processes import PATH, ROOT, SECRETS, database_url, serving
+
+README = (ROOT / "README.md").read_text()
+
+
+def _tested_block() -> str:
+    (block,) = re.findall(
+        r"<!-- tests/test_readme.py runs this block -->\n```bash\n(.*?)```",
+        README,
+        re.DOTALL,
+    )
+    assert isinstance(block, str)
+    return block
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_walk_from_register_to_a_stored_trade_runs_as_written(
+    tmp_path: Path, empty_database: BaseDatabaseWrapper
+) -> None:
+    url = (
+        database_url(empty_database)
+        if empty_database.vendor == "postgresql"
+        else f"sqlite:///{tmp_path}/walk.sqlite3"
+    )
+    command = ["tradebot/entrypoint.sh"]
+    settings = {**SECRETS, "DATABASE_URL": url, "HTTPS_ONLY": "false"}
+
+    with serving(tmp_path, command, **settings) as server:
+        server.get("/health")
+        walk = subprocess.run(
+            ["bash", "-euo", "pipefail"],
+            input=_tested_block().replace(":8000", f":{server.port}"),
+            env={"PATH": PATH},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert walk.returncode == 0, walk.stderr + walk.stdout + server.log
+    assert '"email":"ada@example.com"' in walk.stdout
+    assert '"api_key_masked":"ABCD****IJKL"' in walk.stdout
+    assert '"price":12345678.123456789012345678' in walk.stdout
+    assert "MNOPQRSTUVWX" not in walk.stdout + server.log
+
+
+def test_files_that_the_readme_links_to_exist() -> None:
+    links = re.findall(r"\]\(([^)#]+?)\)", README)
+
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_make_targets_that_the_readme_names_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"`?make ([a-z-]+)", README))
+
+    assert {"run", "test", "test-full", "lint"} <= targets
+    assert all(f"\n{target}:" in makefile for target in targets)

@@ -1,0 +1,48 @@
+"""The OpenAPI document: what every view has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+
+from tradebot.api.problems import MEDIA_TYPE, TITLES, ProblemSerializer
+
+
+class ProblemAutoSchema(AutoSchema):
+    """Declare the problem details that an operation can answer with.
+
+    Most follow from its authentication, path and body. A view names the others in
+    ``problems``: status codes by method.
+    """
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        operation = super().get_operation(*args, **kwargs)
+        if operation is None:
+            return None
+        reference = self.resolve_serializer(ProblemSerializer, "response").ref
+        for status in sorted(set(self._problems(operation))):
+            operation["responses"].setdefault(
+                str(status),
+                {
+                    "description": TITLES[status],
+                    "content": {MEDIA_TYPE: {"schema": reference}},
+                },
+            )
+        return operation
+
+    def _problems(self, operation: dict[str, Any]) -> Iterator[int]:
+        yield from getattr(self.view, "problems", {}).get(self.method, ())
+        if self.view.get_authenticators():
+            yield HTTPStatus.BAD_REQUEST  # an inactive user
+            yield HTTPStatus.UNAUTHORIZED
+        if "{" in self.path:
+            yield HTTPStatus.NOT_FOUND
+        if "requestBody" in operation:
+            yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+            yield HTTPStatus.UNPROCESSABLE_ENTITY
+        elif any(one["in"] == "query" for one in operation.get("parameters", ())):
+            yield HTTPStatus.UNPROCESSABLE_ENTITY

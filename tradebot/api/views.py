@@ -1,0 +1,119 @@
+"""What the views of all apps share, and the one that belongs to none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar, cast
+
+from django.db import models
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import BasePagination
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView as RestAPIView
+from rest_framework.viewsets import GenericViewSet
+
+from tradebot.api.pagination import HeaderPagination
+
+Model = TypeVar("Model", bound=models.Model)
+
+_WITH_BODY = {"POST", "PUT", "PATCH"}
+
+
+class APIView(RestAPIView):
+    """A view that refuses what no login would mend before it asks for one.
+
+    A method that the address does not know is 405, a body that cannot be read 422 (or
+    413, 415), with or without a token.
+    """
+
+    # The status codes of problems that cannot be told from the operation itself, by
+    # method; for the OpenAPI document.
+    problems: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        method = (request.method or "").lower()
+        if method not in self.http_method_names or not hasattr(self, method):
+            self.http_method_not_allowed(request)
+        if request.method in _WITH_BODY:
+            _ = request.data
+        super().initial(request, *args, **kwargs)
+
+
+class OwnedViewSet(APIView, GenericViewSet[Model]):
+    """Views on the caller's own objects: those of others do not exist.
+
+    ``owner`` is the path from the model to its user.
+    """
+
+    owner: ClassVar[str] = "user"
+    pagination_class: type[BasePagination] | None = HeaderPagination
+
+    def get_queryset(self) -> models.QuerySet[Model]:
+        return super().get_queryset().filter(**{self.owner: self.request.user})
+
+    def get_object(self) -> Model:
+        try:
+            return super().get_object()
+        except Http404:
+            name = super().get_queryset().model._meta.verbose_name
+            raise NotFound(f"You have no {name} with this id.") from None
+
+
+class CRUDViewSet(
+    mixins.ListModelMixin,
+    mixins.CreateModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.UpdateModelMixin,
+    mixins.DestroyModelMixin,
+    OwnedViewSet[Model],
+):
+    """List, create, read, change and delete, with the writes left to services."""
+
+    def create_row(self, values: dict[str, Any]) -> Model:
+        raise NotImplementedError
+
+    def update_row(self, row: Model, values: dict[str, Any]) -> Model:
+        raise NotImplementedError
+
+    def delete_row(self, row: Model) -> None:
+        raise NotImplementedError
+
+    def perform_create(self, serializer: BaseSerializer[Model]) -> None:
+        serializer.instance = self.create_row(serializer.validated_data)
+
+    def perform_update(self, serializer: BaseSerializer[Model]) -> None:
+        row = cast(Model, serializer.instance)
+        serializer.instance = self.update_row(row, serializer.validated_data)
+
+    def perform_destroy(self, instance: Model) -> None:
+        self.delete_row(instance)
+
+
+@extend_schema(tags=["health"])
+class HealthView(APIView):
+    """Say that the process is alive, without asking the database."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        responses={
+            (200, "application/json"): {
+                "type": "object",
+                "properties": {
+                    "status": {"type": "string", "const": "healthy"},
+                    "service": {"type": "string", "const": "tradebot-backend"},
+                },
+                "required": ["status", "service"],
+            }
+        }
+    )
+    def get(self, request: Request) -> Response:
+        return Response({"status": "healthy", "service": "tradebot-backend"})

@@ -1,0 +1,73 @@
+"""How gunicorn serves: ``gunicorn -c tradebot/gunicorn_config.py tradebot.wsgi``.
+
+What differs between installations are settings: BIND, WEB_CONCURRENCY, WEB_THREADS.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+
+try:
+    from tradebot.settings import BIND, WEB_CONCURRENCY, WEB_THREADS
+except ImproperlyConfigured as error:
+    sys.exit(f"TradeBot is not configured: {error}")
+
+
+class AccessLogger(Logger):  # type: ignore[misc]
+    """Logs paths as they were sent and without their query.
+
+    A query may hold a token; a decoded path may hold a line break, which would forge a
+    line of the log.
+    """
+
+    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> Any:
+        atoms = super().atoms(resp, req, environ, request_time)
+        return {**atoms, "U": environ["RAW_URI"].partition("?")[0]}
+
+
+bind = BIND
+workers = WEB_CONCURRENCY
+worker_class = "gthread"
+threads = WEB_THREADS
+# Requests in flight at a SIGTERM may end; compose waits longer than this.
+graceful_timeout = 30
+# The workers' heartbeat: in memory, and writable where the root is read-only.
+_MEMORY = "/dev/shm"  # noqa: S108 -- files there are made exclusively and unlinked
+worker_tmp_dir = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+# One more socket in the home directory, which the container does not have.
+control_socket_disable = True
+accesslog = "-"
+logger_class = AccessLogger
+access_log_format = '%(t)s %(h)s "%(m)s %(U)s" %(s)s in %(M)s ms'
+
+
+def on_starting(server: Any) -> None:
+    """Stop at an address that cannot be had; gunicorn would try for five seconds."""
+    if server.master_pid:  # takes the sockets over from the server it replaces
+        return
+    for host, port in server.address:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                sys.exit(
+                    f"Cannot listen on {BIND}: {error.strerror}. Stop what listens "
+                    "there or set BIND to another address and port, for example "
+                    f"BIND=127.0.0.1:{port + 1}"
+                )
+
+
+def when_ready(server: Any) -> None:
+    host, _, port = BIND.rpartition(":")
+    site = f"http://{'localhost' if host in ('0.0.0.0', '[::]') else host}:{port}"  # noqa: S104 -- compared, not bound
+    server.log.info("Admin: %s/admin/", site)
+    server.log.info("Documents: %s/docs", site)
+    server.log.info("API: %s/api/v1/", site)
