@@ -44,12 +44,11 @@ class UserManager(BaseUserManager["User"]):
         An exact match wins: the old program let addresses differ by case alone.
         Raises User.DoesNotExist, also where several differ from it by case only.
         """
-        matches = list(self.filter(email__iexact=username or "").order_by("id")[:3])
-        for user in matches:
-            if user.email == username:
-                return user
-        if len(matches) == 1:
-            return matches[0]
+        matches = list(self.filter(email__iexact=username or ""))
+        exact = [user for user in matches if user.email == username]
+        for candidates in (exact, matches):
+            if len(candidates) == 1:
+                return candidates[0]
         raise self.model.DoesNotExist
 
 

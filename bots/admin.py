@@ -10,6 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 
 from accounts.models import User
+from bots.bounds import BOUNDS
 from bots.models import BotConfig, BotState
 from bots.services import bot_config_delete, bot_config_update, bot_state_delete
 from tradebot.admin import (
@@ -32,12 +33,16 @@ class BotConfigForm(forms.ModelForm):
         # With the key of someone else it would trade with their money.
         if api_key and owner_id and api_key.user_id != owner_id:
             self.add_error("api_key", "This API key belongs to another user.")
+        for name in set(self.changed_data) & BOUNDS.keys():
+            value = cleaned.get(name)
+            if value is not None and not BOUNDS[name].holds(value):
+                self.add_error(name, f"This must be {BOUNDS[name]}.")
         return cleaned
 
 
 @admin.register(BotConfig)
 class BotConfigAdmin(ModelAdmin):
-    """The settings of bots. The bounds of the API are not asked of an operator."""
+    """The settings of bots."""
 
     form = BotConfigForm
     list_display = (

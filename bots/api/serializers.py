@@ -6,10 +6,10 @@ answered as they are.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from apikeys.models import APIKey
+from bots.bounds import BOUNDS, MIN_NAME_LENGTH, TIMEFRAMES
 from bots.models import BotConfig, BotState, PositionType
 from tradebot.api.fields import (
     ChoiceField,
@@ -19,15 +19,7 @@ from tradebot.api.fields import (
 )
 from tradebot.api.serializers import ModelSerializer
 
-TIMEFRAMES = ["1m", "5m", "15m", "30m", "1h", "4h", "1d"]
-
-_PERIOD = {"min_value": 1}
 _NOT_NEGATIVE = {"min_value": 0}
-_RSI_LEVEL = {"min_value": 0, "max_value": 100}
-
-
-def _within(lowest: int | str, highest: int | str) -> dict[str, Any]:
-    return {"min_value": Decimal(lowest), "max_value": Decimal(highest)}
 
 
 class BotConfigSerializer(ModelSerializer[BotConfig]):
@@ -87,33 +79,11 @@ class BotConfigSerializer(ModelSerializer[BotConfig]):
             "updated_at",
         ]
         extra_kwargs = {
-            "name": {"min_length": 3},
-            "initial_capital": _NOT_NEGATIVE,
-            "daily_target_perc": _NOT_NEGATIVE,
-            "max_daily_loss_perc": _NOT_NEGATIVE,
-            "position_size_perc": _NOT_NEGATIVE,
-            "position_size_fixed": _NOT_NEGATIVE,
-            "stop_loss_perc": _NOT_NEGATIVE,
-            "take_profit_perc": _NOT_NEGATIVE,
-            "trailing_stop_perc": _NOT_NEGATIVE,
-            "ema_fast": _PERIOD,
-            "ema_slow": _PERIOD,
-            "rsi_period": _PERIOD,
-            "rsi_oversold": _RSI_LEVEL,
-            "rsi_overbought": _RSI_LEVEL,
-            "max_daily_trades": {"min_value": 1, "max_value": 100},
-            "check_interval_seconds": {"min_value": 30, "max_value": 3600},
-            "ema_period": _PERIOD,
-            "custom_ema_fast": {"min_value": 3, "max_value": 50},
-            "custom_ema_slow": {"min_value": 10, "max_value": 200},
-            "custom_rsi_period": {"min_value": 5, "max_value": 50},
-            "custom_rsi_oversold": {"min_value": 20, "max_value": 40},
-            "custom_rsi_overbought": {"min_value": 60, "max_value": 80},
-            "custom_stop_loss": _within("0.1", 10),
-            "custom_take_profit": _within("0.1", 20),
-            "custom_trailing_stop": _within("0.1", 5),
-            "transfer_amount": {"min_value": 10},
-            "leverage": {"min_value": 1, "max_value": 125},
+            "name": {"min_length": MIN_NAME_LENGTH},
+            **{
+                name: {"min_value": bounds.lowest, "max_value": bounds.highest}
+                for name, bounds in BOUNDS.items()
+            },
         }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import jwt
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import get_hasher
+from django.http import HttpResponse
 from django.utils import timezone
 
 from accounts.hashers import BcryptPasswordHasher
@@ -157,7 +158,7 @@ def test_login_with_useless_token_works(owner: User) -> None:
 # --- The token on other requests ---------------------------------------------------
 
 
-def ask(authorization: str | None) -> object:
+def ask(authorization: str | None) -> HttpResponse:
     headers = {} if authorization is None else {"Authorization": authorization}
     return JSONClient().send("GET", "/auth/me", headers=headers)
 
@@ -174,7 +175,7 @@ def later() -> int:
 def test_me_with_token_answers_caller(owner: User, scheme: str) -> None:
     token = token_issue(user=owner, remember=False, now=timezone.now())
 
-    content = read(ask(f"{scheme} {token}"))  # type: ignore[arg-type]
+    content = read(ask(f"{scheme} {token}"))
 
     assert content == {"id": owner.pk, "email": owner.email, "is_active": True}
 
@@ -182,7 +183,7 @@ def test_me_with_token_answers_caller(owner: User, scheme: str) -> None:
 def test_me_with_token_of_the_old_program_works(owner: User) -> None:
     claims = {"sub": owner.email, "user_id": owner.pk, "exp": later()}
 
-    read(ask(f"Bearer {sign(claims)}"))  # type: ignore[arg-type]
+    read(ask(f"Bearer {sign(claims)}"))
 
 
 @pytest.mark.usefixtures("owner")
@@ -204,8 +205,8 @@ def test_me_with_token_of_the_old_program_works(owner: User) -> None:
 def test_me_without_good_token_is_challenged(authorization: str | None) -> None:
     response = ask(authorization)
 
-    read_problem(response, 401)  # type: ignore[arg-type]
-    assert response.headers["WWW-Authenticate"] == "Bearer"  # type: ignore[attr-defined]
+    read_problem(response, 401)
+    assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_me_with_token_that_proves_nothing_is_refused(owner: User) -> None:
@@ -224,10 +225,7 @@ def test_me_with_token_that_proves_nothing_is_refused(owner: User) -> None:
         "other key": jwt.encode(good, "k" * 64, algorithm="HS512"),
     }
 
-    codes = {
-        name: ask(f"Bearer {token}").status_code  # type: ignore[attr-defined]
-        for name, token in tokens.items()
-    }
+    codes = {name: ask(f"Bearer {token}").status_code for name, token in tokens.items()}
 
     assert codes == dict.fromkeys(tokens, 401)
 

@@ -135,69 +135,66 @@ def test_body_too_large_is_refused(
     read_problem(anonymous.send(method, path, body), 413)
 
 
-class TestWithRows:
-    """With rows to change: each path with an id leads to one of the caller's."""
+@pytest.fixture
+def paths(user: User) -> dict[str, str]:
+    """The paths to rows of the caller, by those that end in 1."""
+    bot = make_bot(user)
+    BotState.objects.create(bot_config=bot)
+    key = api_key_create(user=user, values={"api_key": "k", "secret_key": "s"})
+    backtest = make_backtest(user).pk
+    return {
+        "/bot-configs/1": f"/bot-configs/{bot.pk}",
+        "/bot-states/1": f"/bot-states/{bot.pk}",
+        "/trades/1": f"/trades/{make_trade(bot).pk}",
+        "/api-keys/1": f"/api-keys/{key.pk}",
+        "/backtest/detail/1": f"/backtest/detail/{backtest}",
+        "/backtest/delete/1": f"/backtest/delete/{backtest}",
+    }
 
-    @pytest.fixture
-    def paths(self, user: User) -> dict[str, str]:
-        bot = make_bot(user)
-        BotState.objects.create(bot_config=bot)
-        key = api_key_create(user=user, values={"api_key": "k", "secret_key": "s"})
-        backtest = make_backtest(user).pk
-        return {
-            "/bot-configs/1": f"/bot-configs/{bot.pk}",
-            "/bot-states/1": f"/bot-states/{bot.pk}",
-            "/trades/1": f"/trades/{make_trade(bot).pk}",
-            "/api-keys/1": f"/api-keys/{key.pk}",
-            "/backtest/detail/1": f"/backtest/detail/{backtest}",
-            "/backtest/delete/1": f"/backtest/delete/{backtest}",
-        }
 
-    @pytest.mark.parametrize("body", NOT_OBJECTS, ids=repr)
-    @pytest.mark.parametrize(("method", "path"), writes())
-    def test_body_that_is_no_object_is_refused(
-        self,
-        api: JSONClient,
-        paths: dict[str, str],
-        method: str,
-        path: str,
-        body: object,
-    ) -> None:
-        response = api.send(method, paths.get(path, path), body)
+@pytest.mark.parametrize("body", NOT_OBJECTS, ids=repr)
+@pytest.mark.parametrize(("method", "path"), writes())
+def test_body_that_is_no_object_is_refused(
+    api: JSONClient,
+    paths: dict[str, str],
+    method: str,
+    path: str,
+    body: object,
+) -> None:
+    response = api.send(method, paths.get(path, path), body)
 
-        assert broken_fields(response) == {"body"}
+    assert broken_fields(response) == {"body"}
 
-    @pytest.mark.parametrize(("method", "path"), writes())
-    @pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: repr(value)[:20])
-    def test_odd_values_are_no_failure(
-        self,
-        api: JSONClient,
-        paths: dict[str, str],
-        method: str,
-        path: str,
-        value: bytes,
-    ) -> None:
-        target = paths.get(path, path)
-        fields = written_fields(method, path)
 
-        # Once for all fields, then for those that accepted the value, so that it gets
-        # as far as the database.
-        for _ in range(2):
-            content = b", ".join(
-                b'"%s": %s' % (name.encode(), value) for name in fields
-            )
-            response = api.send(method, target, b"{%s}" % content)
-            assert response.status_code in {200, 201, 401, 404, 409, 422}
-            if response.status_code != 422:
-                break
-            fields = sorted(set(fields) - broken_fields(response))
+@pytest.mark.parametrize(("method", "path"), writes())
+@pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: repr(value)[:20])
+def test_odd_values_are_no_failure(
+    api: JSONClient,
+    paths: dict[str, str],
+    method: str,
+    path: str,
+    value: bytes,
+) -> None:
+    target = paths.get(path, path)
+    fields = written_fields(method, path)
 
-    @pytest.mark.parametrize(
-        ("method", "path"), [one for one in operations() if one[0] in {"GET", "DELETE"}]
-    )
-    def test_body_that_nobody_asked_for_is_ignored(
-        self, api: JSONClient, paths: dict[str, str], method: str, path: str
-    ) -> None:
-        response = api.send(method, paths.get(path, path), b"{nonsense")
+    # Once for all fields, then for those that accepted the value, so that it gets
+    # as far as the database.
+    for _ in range(2):
+        content = b", ".join(b'"%s": %s' % (name.encode(), value) for name in fields)
+        response = api.send(method, target, b"{%s}" % content)
+        assert response.status_code in {200, 201, 401, 404, 409, 422}
+        if response.status_code != 422:
+            break
+        fields = sorted(set(fields) - broken_fields(response))
 
-        assert response.status_code in {200, 204}
+
+@pytest.mark.parametrize(
+    ("method", "path"), [one for one in operations() if one[0] in {"GET", "DELETE"}]
+)
+def test_body_that_nobody_asked_for_is_ignored(
+    api: JSONClient, paths: dict[str, str], method: str, path: str
+) -> None:
+    response = api.send(method, paths.get(path, path), b"{nonsense")
+
+    assert response.status_code in {200, 204}

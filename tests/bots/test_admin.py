@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from bots.bounds import BOUNDS, Bounds
 from bots.models import BotConfig, BotState
 from tests.admin_data import (
     LONG,
@@ -29,6 +30,8 @@ DECIMAL_FIELDS = [
     field.name
     for field in BotConfig._meta.fields
     if isinstance(field, ExactDecimalField)
+    # What has other bounds could not take the numbers below.
+    and BOUNDS[field.name] == Bounds(0)
 ]
 
 
@@ -59,7 +62,6 @@ def edit(superuser: Client, bot: BotConfig, **values: str) -> None:
         "0.10",
         "100",
         "123456789012345678901234567890.123456789012345678901234567890",
-        "-0.5",
         "0",
     ],
 )
@@ -73,6 +75,39 @@ def test_decimals_on_the_form_are_plain_and_saved_as_typed(
         assert format(getattr(rows.bot, name), "f") == digits, name
     form = form_data(superuser, admin_url("change", rows.bot))
     assert {form[name][0] for name in DECIMAL_FIELDS} == {digits}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("leverage", "126"),
+        ("leverage", "0"),
+        ("ema_fast", "-5"),
+        ("stop_loss_perc", "-0.000000000000000001"),
+        ("custom_stop_loss", "10.000000000000000001"),
+    ],
+)
+def test_value_out_of_its_bounds_is_refused(
+    superuser: Client, rows: Rows, name: str, value: str
+) -> None:
+    path = admin_url("change", rows.bot)
+
+    response = superuser.post(path, {**form_data(superuser, path), name: value})
+
+    assert response.context["adminform"].errors == {
+        name: [f"This must be {BOUNDS[name]}."]
+    }
+
+
+def test_bot_that_breaks_bounds_can_be_repaired_field_by_field(
+    superuser: Client, rows: Rows
+) -> None:
+    BotConfig.objects.update(leverage=500, ema_fast=-1)
+
+    edit(superuser, rows.bot, leverage="125")
+
+    rows.bot.refresh_from_db()
+    assert (rows.bot.leverage, rows.bot.ema_fast) == (125, -1)
 
 
 def test_form_sent_unedited_changes_nothing(superuser: Client, rows: Rows) -> None:

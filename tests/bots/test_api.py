@@ -333,9 +333,7 @@ def test_someone_elses_bot_is_missing(
     assert BotConfig.objects.get().name == bot.name
 
 
-def test_delete_foreign_api_key_reference_blocks_nothing(
-    api: JSONClient, user: User
-) -> None:
+def test_delete_keeps_api_key(api: JSONClient, user: User) -> None:
     key = api_key_create(user=user, values={"api_key": "k", "secret_key": "s"})
     bot = make_bot(user, api_key=key)
 
