@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -97,3 +98,18 @@ def test_migrate_with_unknown_database_or_user_says_which(
         result.stderr
     )
     assert result.stderr.count("\n") == 1
+
+
+def test_migrate_leaves_a_database_of_the_old_program_alone(
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    with empty_database.cursor() as cursor:
+        cursor.execute("CREATE TABLE alembic_version (version_num varchar(32))")
+        cursor.execute("INSERT INTO alembic_version VALUES ('b7e3f2c1a9d8')")
+
+    with pytest.raises(CommandError, match="belongs to the program before this one"):
+        call_command("migrate", database=empty_database.alias)
+
+    with empty_database.cursor() as cursor:
+        tables = empty_database.introspection.table_names(cursor)
+    assert tables == ["alembic_version"]

@@ -6,10 +6,9 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
-from django.db.migrations.executor import MigrationExecutor
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState, StateApps
 
+from tradebot.schema.executor import MigrationExecutor, chain_loader
 from tradebot.schema.revisions import MigrationKey, load_revisions
 
 
@@ -58,13 +57,7 @@ class Walker:
     def _executor(self) -> MigrationExecutor:
         executor = MigrationExecutor(self.connection)
         if not self.squashed:
-            loader = MigrationLoader(self.connection, replace_migrations=False)
-            # Without replacement the squashed nodes stay in the graph as if they
-            # were migrations like the others.
-            for key, squashed in loader.replacements.items():
-                loader.graph.remove_replacement_node(key, squashed.replaces)
-            loader.replacements.clear()
-            executor.loader = loader
+            executor.loader = chain_loader(self.connection)
         return executor
 
 

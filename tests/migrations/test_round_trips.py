@@ -9,11 +9,12 @@ import pytest
 from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from tests.migrations import rows
 from tests.migrations.catalogue import read_catalogue, read_definitions
 from tests.migrations.chain import Walker, migrations_of
-from tradebot.schema.revisions import load_revisions
+from tradebot.schema.revisions import Revision, load_revisions
 
 _DJANGOS_OWN = ("auth_", "django_")
 
@@ -202,3 +203,23 @@ def test_each_app_has_one_newest_migration(
     )
 
     assert set(newest.values()) == {1}
+
+
+@pytest.mark.parametrize("revision", load_revisions(), ids=lambda each: each.id)
+def test_migrate_reaches_every_revision_from_an_empty_database(
+    revision: Revision, empty_database: BaseDatabaseWrapper
+) -> None:
+    call_command(
+        "migrate", *revision.migration, database=empty_database.alias, verbosity=0
+    )
+    applied = set(MigrationRecorder(empty_database).applied_migrations())
+    assert revision.migration in applied
+
+    call_command("migrate", database=empty_database.alias, verbosity=0)
+    call_command(
+        "migrate", "accounts", "zero", database=empty_database.alias, verbosity=0
+    )
+
+    with empty_database.cursor() as cursor:
+        tables = set(empty_database.introspection.table_names(cursor))
+    assert not tables & _TABLES

@@ -1,4 +1,8 @@
-"""Django's migrate, which says in one sentence that the database cannot be used."""
+"""Django's migrate, safe to run in every container at once.
+
+One runner works, the others wait for it; a crash leaves nothing half done; what stands
+in the way is said in one sentence.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,18 @@ from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+from tradebot.schema.executor import MigrationExecutor
+from tradebot.schema.lock import Lock, LockError, migration_lock
+
+# Django's command makes its executor by this name and asks for no other.
+migrate.MigrationExecutor = MigrationExecutor  # type: ignore[attr-defined]  # it is
 
 
 class Command(migrate.Command):
+    lock: Lock
+
     # Not handle(): the system checks, which ask the database too, come before it.
     def execute(self, *args: Any, **options: Any) -> str | None:
         connection = connections[options["database"]]
@@ -22,6 +35,42 @@ class Command(migrate.Command):
                 "DATABASE_URL and the database server."
             ) from error
         return super().execute(*args, **options)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["plan"] or options["check_unapplied"]:
+            super().handle(*args, **options)
+            return
+        connection = connections[options["database"]]
+        _refuse_unadopted(connection)
+        try:
+            with migration_lock(connection, self.stdout.write) as self.lock:
+                super().handle(*args, **options)
+        except LockError as error:
+            raise CommandError(str(error)) from error
+
+    def migration_progress_callback(
+        self, action: str, migration: Any = None, fake: bool = False
+    ) -> None:
+        if action in ("apply_start", "unapply_start"):
+            self.lock.begin(str(migration))
+        elif action in ("apply_success", "unapply_success"):
+            self.lock.check()
+        super().migration_progress_callback(action, migration, fake)
+
+
+def _refuse_unadopted(connection: BaseDatabaseWrapper) -> None:
+    """Raise CommandError for a database that the old program still has."""
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+    if (
+        "alembic_version" in tables
+        and MigrationRecorder.Migration._meta.db_table not in tables
+    ):
+        raise CommandError(
+            f"{_describe(connection)} belongs to the program before this one (it has the "
+            "table alembic_version) and has not been taken over. Nothing was changed. "
+            "This version cannot take it over yet: set DATABASE_URL to another database."
+        )
 
 
 def _describe(connection: BaseDatabaseWrapper) -> str:
