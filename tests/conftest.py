@@ -15,6 +15,7 @@ from accounts.models import User
 from tests.clients import JSONClient
 from tests.databases import scratch_database
 from tests.factories import make_user
+from tests.processes import database_url
 
 
 def pytest_collection_modifyitems(
@@ -132,3 +133,9 @@ def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
         connections["default"].close()
         connections.databases["default"] = settings
         connections["default"] = memory
+
+
+@pytest.fixture
+def postgresql_url() -> str:
+    """The URL of the server of this run, for processes of their own."""
+    return database_url(connections["default"])

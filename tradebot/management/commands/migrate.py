@@ -67,9 +67,10 @@ def _refuse_unadopted(connection: BaseDatabaseWrapper) -> None:
         and MigrationRecorder.Migration._meta.db_table not in tables
     ):
         raise CommandError(
-            f"{_describe(connection)} belongs to the program before this one (it has the "
-            "table alembic_version) and has not been taken over. Nothing was changed. "
-            "This version cannot take it over yet: set DATABASE_URL to another database."
+            f"{_describe(connection)} belongs to the program before this one (it has "
+            "the table alembic_version) and has not been taken over. Nothing was "
+            "changed. This version cannot take it over yet: set DATABASE_URL to "
+            "another database."
         )
 
 

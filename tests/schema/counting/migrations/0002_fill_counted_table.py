@@ -7,7 +7,7 @@ from django.db import migrations
 
 
 def count(apps: Any, schema_editor: Any) -> None:
-    schema_editor.execute("INSERT INTO counted VALUES (2)")
+    schema_editor.execute("INSERT INTO counted (step) VALUES (2)")
     time.sleep(0.3)  # so that others meet it at work
 
 
