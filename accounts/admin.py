@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
+from django.contrib.auth.models import Group
 from django.db import models
 from django.http import HttpRequest
 
@@ -14,6 +15,23 @@ from accounts.models import User
 from tradebot.admin import ActiveFilter, ModelAdmin
 
 _PERMISSIONS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(auth_admin.GroupAdmin):
+    """Groups, for superusers: whoever edits one gives permissions, also to himself."""
+
+    def _is_superuser(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser
+
+    has_module_permission = _is_superuser
+    has_view_permission = _is_superuser
+    has_add_permission = _is_superuser
+    has_change_permission = _is_superuser
+    has_delete_permission = _is_superuser
 
 
 @admin.register(User)

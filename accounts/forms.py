@@ -9,6 +9,7 @@ from django.contrib.auth import forms as auth_forms
 from django.contrib.auth.hashers import is_password_usable
 from django.core.exceptions import ValidationError
 
+from accounts.emails import normalize_address
 from accounts.models import User
 
 
@@ -63,7 +64,7 @@ def _checked_email(form: forms.ModelForm[User]) -> str:
     email: str = form.cleaned_data["email"]
     if "email" not in form.changed_data:
         return email
-    email = User.objects.normalize_email(email)
+    email = normalize_address(email)
     others = User.objects.filter(email__iexact=email).exclude(pk=form.instance.pk)
     if others.exists():
         raise ValidationError("A user with this e-mail address exists.", code="unique")

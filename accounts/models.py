@@ -9,9 +9,9 @@ from django.contrib.auth.models import (
     BaseUserManager,
     PermissionsMixin,
 )
-from django.core.validators import EmailValidator
 from django.db import models
 
+from accounts.emails import normalize_address
 from accounts.fields import PasswordHashField
 from tradebot.fields import SerialAutoField, TransactionNow
 
@@ -22,11 +22,9 @@ class UserManager(BaseUserManager["User"]):
     ) -> User:
         """Store a user; ``password`` is hashed, None means that none will do.
 
-        Raises ValueError without an e-mail address.
+        Raises ValidationError for what is no e-mail address.
         """
-        if not email:
-            raise ValueError("a user needs an e-mail address")
-        user = self.model(email=self.normalize_email(email), **fields)
+        user = self.model(email=normalize_address(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -55,7 +53,7 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     id = SerialAutoField(primary_key=True)
     # Not EmailField, whose column has a length.
-    email = models.CharField("e-mail address", validators=[EmailValidator()])
+    email = models.CharField("e-mail address")
     password = PasswordHashField("password", db_column="hashed_password")
     # Null in rows that the old program never filled: it means inactive.
     is_active = models.BooleanField(  # type: ignore[assignment]  # never null in Django

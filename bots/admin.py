@@ -10,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 
 from accounts.models import User
-from bots.bounds import BOUNDS
+from bots.bounds import BOUNDS, MIN_NAME_LENGTH, TIMEFRAMES
 from bots.models import BotConfig, BotState
 from bots.services import bot_config_delete, bot_config_update, bot_state_delete
 from tradebot.admin import (
@@ -26,6 +26,22 @@ class BotConfigForm(forms.ModelForm):
     # A checkbox, where a nullable field would offer "Unknown": null means inactive.
     is_active = forms.BooleanField(label="Active", required=False)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Words of the old program that are none of the choices may stay as they are.
+        for name in ("strategy", "position_type"):
+            stored = getattr(self.instance, name)
+            field: Any = self.fields.get(name)
+            # None where the form is only for reading.
+            if stored and field and stored not in dict(field.choices):
+                field.choices = [*field.choices, (stored, stored)]
+
+    def _get_validation_exclusions(self) -> set[str]:
+        exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # Django has it
+        if self.instance.pk is not None:
+            exclusions |= self.fields.keys() - set(self.changed_data)
+        return exclusions
+
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
         owner, api_key = cleaned.get("user"), cleaned.get("api_key")
@@ -33,11 +49,20 @@ class BotConfigForm(forms.ModelForm):
         # With the key of someone else it would trade with their money.
         if api_key and owner_id and api_key.user_id != owner_id:
             self.add_error("api_key", "This API key belongs to another user.")
+        self._check_words(cleaned)
         for name in set(self.changed_data) & BOUNDS.keys():
             value = cleaned.get(name)
             if value is not None and not BOUNDS[name].holds(value):
                 self.add_error(name, f"This must be {BOUNDS[name]}.")
         return cleaned
+
+    def _check_words(self, cleaned: dict[str, Any]) -> None:
+        name = cleaned.get("name")
+        if "name" in self.changed_data and name and len(name) < MIN_NAME_LENGTH:
+            self.add_error("name", f"Use at least {MIN_NAME_LENGTH} characters.")
+        timeframe = cleaned.get("timeframe")
+        if "timeframe" in self.changed_data and timeframe not in TIMEFRAMES:
+            self.add_error("timeframe", f"Choose one of: {', '.join(TIMEFRAMES)}.")
 
 
 @admin.register(BotConfig)

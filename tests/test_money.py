@@ -353,3 +353,75 @@ def test_plain_decimal_field_of_an_expression_is_exact_too(bot: BotConfig) -> No
     ).get()["x"]
 
     assert total == Decimal("0.3")
+
+
+def test_literals_compare_by_value(bot: BotConfig) -> None:
+    make_trade(bot, Decimal(1))
+    ten, nine = Value(Decimal(10)), Value(Decimal(9))
+    found = Trade.objects.annotate(ten=ten)
+
+    assert found.filter(ten__gt=9).exists()
+    assert found.filter(ten=Decimal("10.0")).exists()
+    assert found.filter(ten__in=[Decimal("10.00")]).exists()
+    assert found.filter(ten__range=(9, 11)).exists()
+    row = Trade.objects.values(
+        high=Greatest(ten, nine), none=NullIf(nine, Value(Decimal("9.0")))
+    ).get()
+    assert row == {"high": 10, "none": None}
+
+
+@pytest.mark.parametrize(("price", "is_valid"), [(8, False), (10, True), (100, True)])
+def test_check_constraint_is_validated_by_value(
+    bot: BotConfig, price: int, is_valid: bool
+) -> None:
+    constraint = models.CheckConstraint(condition=Q(price__gt=9), name="above_nine")
+    instance = Trade(bot_config=bot, price=Decimal(price))
+
+    if is_valid:
+        constraint.validate(Trade, instance)
+    else:
+        with pytest.raises(ValidationError):
+            constraint.validate(Trade, instance)
+
+
+def test_row_made_with_an_expression_is_exact(bot: BotConfig) -> None:
+    third = Value(Decimal("0.1")) + Value(Decimal("0.2"))
+
+    pk = make_trade(bot, third, quote_quantity_filled=Decimal(1)).pk
+
+    assert Trade.objects.get(pk=pk).price == Decimal("0.3")
+
+
+def test_zero_has_no_sign(bot: BotConfig) -> None:
+    pk = make_trade(bot, Decimal("-0"), pnl=Decimal("-0.5")).pk
+
+    row = Trade.objects.values_list("price", -F("price"), F("price") * F("pnl"))
+
+    assert [str(value)[0] for value in row.get(pk=pk)] == ["0", "0", "0"]
+
+
+def test_number_cast_to_text_is_compared_as_text(bot: BotConfig) -> None:
+    make_trade(bot, Decimal("9.0"))
+    texts = Trade.objects.annotate(text=Cast("price", models.CharField()))
+
+    assert texts.filter(text="9.0").exists()
+    assert not texts.filter(text="9").exists()
+
+
+def test_stored_nan_is_read_as_none(bot: BotConfig) -> None:
+    pk = make_trade(bot, Decimal(1)).pk
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE trades SET pnl = 'NaN' WHERE id = %s", [pk])
+
+    assert Trade.objects.get(pk=pk).pnl is None
+
+
+def test_functional_index_on_a_number_can_be_built(bot: BotConfig) -> None:
+    index = models.Index(F("price") * 2, name="doubled_price")
+    editor = connection.SchemaEditorClass(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(str(index.create_sql(Trade, editor)))
+
+    make_trade(bot, Decimal("0.1"))
+
+    assert Trade.objects.annotate(x=F("price") * 2).filter(x=Decimal("0.2")).exists()

@@ -62,6 +62,32 @@ REFUSED: dict[str, Query] = {
     "update with a quotient": lambda: Trade.objects.update(price=F("price") / 3),
     "update with a float": lambda: Trade.objects.update(price=Cast("id", FloatField())),
     "update with text": lambda: Trade.objects.update(price=F("symbol")),
+    "whole number from a decimal": lambda: BotConfig.objects.update(
+        ema_fast=F("stop_loss_perc")
+    ),
+    "row with a float": lambda: Trade.objects.create(
+        price=Cast(Value(0.1), FloatField())
+    ),
+    "row with text": lambda: Trade.objects.create(price=Value("abc")),
+    "product called a float": lambda: list(
+        Trade.objects.annotate(
+            x=models.ExpressionWrapper(F("price") * 2, output_field=FloatField())
+        ).filter(x=20)
+    ),
+    "sum called a float": lambda: Trade.objects.aggregate(
+        x=Sum("price", output_field=FloatField())
+    ),
+    "sum called an integer": lambda: Trade.objects.aggregate(
+        x=Sum("price", output_field=IntegerField())
+    ),
+    "highest called a float": lambda: Trade.objects.aggregate(
+        x=models.Max("price", output_field=FloatField())
+    ),
+    "cast to a bounded decimal": lambda: list(
+        Trade.objects.values(
+            x=Cast("price", models.DecimalField(max_digits=30, decimal_places=1))
+        )
+    ),
     "product with a float": lambda: list(
         Trade.objects.values(
             x=models.ExpressionWrapper(

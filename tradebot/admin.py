@@ -20,8 +20,9 @@ admin.site.site_url = None  # there are no pages for browsers to go back to
 
 # Shown for null. Pages of one row ignore empty_value_display for computed fields.
 NOTHING = "-"
-# What numeric holds on PostgreSQL: digits before and after the point.
-_WHOLE_DIGITS, _DECIMAL_PLACES = 131_072, 16_383
+# The same bounds as in the API, whose users read what is entered here.
+_MAX_LENGTH = 255  # characters of a text
+_MAX_DIGITS = 30  # on either side of the decimal point
 
 
 class ExactDecimalInput(forms.TextInput):
@@ -53,10 +54,10 @@ class ModelAdmin(admin.ModelAdmin):
     formfield_overrides = {
         ExactDecimalField: {
             "widget": ExactDecimalInput,
-            # Refuses 1e999999999, whose plain digits no memory holds.
-            "max_digits": _WHOLE_DIGITS + _DECIMAL_PLACES,
-            "decimal_places": _DECIMAL_PLACES,
-        }
+            "max_digits": 2 * _MAX_DIGITS,
+            "decimal_places": _MAX_DIGITS,
+        },
+        models.CharField: {"max_length": _MAX_LENGTH},
     }
 
     def changeform_view(

@@ -58,7 +58,8 @@ class ExactDecimalField(models.DecimalField):
     digits, text in the collation ``decimal``; the backend in ``tradebot.sqlite``
     computes with it exactly or refuses to.
 
-    Raises ValidationError for a float: it has lost digits before it gets here.
+    Raises ValidationError for a float: it has lost digits before it gets here. A stored
+    NaN or infinity, which is no amount, is read as None.
     """
 
     description = "Exact decimal number"
@@ -68,9 +69,6 @@ class ExactDecimalField(models.DecimalField):
         unbounded = {"fields.E130", "fields.E132"}
         return [error for error in super().check(**kwargs) if error.id not in unbounded]
 
-    def _check_decimal_places_and_max_digits(self, **kwargs: Any) -> list[Any]:
-        return []
-
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         return "text" if connection.vendor == "sqlite" else "numeric"
 
@@ -79,6 +77,12 @@ class ExactDecimalField(models.DecimalField):
         if connection.vendor == "sqlite":
             parameters["collation"] = "decimal"
         return parameters
+
+    def from_db_value(
+        self, value: Decimal | None, expression: Any, connection: Any
+    ) -> Decimal | None:
+        # The old program stored NaN, with which nothing can be computed or shown.
+        return value if value is None or value.is_finite() else None
 
     def to_python(self, value: Any) -> Decimal | None:
         if isinstance(value, float):

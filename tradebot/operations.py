@@ -20,7 +20,9 @@ class AddFieldIfMissing(migrations.AddField):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        if not self._column_exists(app_label, schema_editor, to_state):
+        if _offline(schema_editor) or not self._column_exists(
+            app_label, schema_editor, to_state
+        ):
             super().database_forwards(app_label, schema_editor, from_state, to_state)
 
     def database_backwards(
@@ -30,7 +32,9 @@ class AddFieldIfMissing(migrations.AddField):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        if self._column_exists(app_label, schema_editor, from_state):
+        if _offline(schema_editor) or self._column_exists(
+            app_label, schema_editor, from_state
+        ):
             super().database_backwards(app_label, schema_editor, from_state, to_state)
 
     def describe(self) -> str:
@@ -47,6 +51,11 @@ class AddFieldIfMissing(migrations.AddField):
             )
         column = model._meta.get_field(self.name).column
         return column in {description.name for description in columns}
+
+
+def _offline(schema_editor: BaseDatabaseSchemaEditor) -> bool:
+    """Say whether the statements are only collected: there may be no table to ask."""
+    return bool(schema_editor.collect_sql)
 
 
 class BuildIndexConcurrently(AddIndexConcurrently):

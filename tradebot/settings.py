@@ -228,6 +228,8 @@ LOGGING = {
     "loggers": {
         # Its own handlers would print each record twice.
         "django": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
+        # Anyone can send any Host; the answer is 400.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django.db.backends": {"level": "INFO"},  # statements hold personal data
     },
 }

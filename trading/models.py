@@ -68,4 +68,4 @@ class Trade(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.quantity_filled:f} {self.symbol} at {self.price:f}"
+        return f"{self.side} {self.symbol} (trade {self.pk})"

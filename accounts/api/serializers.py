@@ -4,46 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-import email_validator
 from django.contrib.auth import password_validation
+from django.core.exceptions import ValidationError
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from accounts.emails import MAX_LENGTH, normalize_address
 from accounts.models import User
 from tradebot.api.fields import BooleanField, CharField, IntegerField
 
-_MAX_EMAIL_LENGTH = 254
-# With a display name around the address; more is not worth parsing.
-_MAX_INPUT_LENGTH = 1000
 
-
-@extend_schema_field(
-    {"type": "string", "format": "email", "maxLength": _MAX_EMAIL_LENGTH}
-)
+@extend_schema_field({"type": "string", "format": "email", "maxLength": MAX_LENGTH})
 class EmailField(CharField):
-    """An e-mail address by the rules of the old program, in the form it stored.
-
-    The domain in small letters and Unicode; ``Name <address>`` is the address. That the
-    domain exists is not asked.
-    """
-
-    default_error_messages = {
-        "invalid": "Enter a valid e-mail address, such as name@example.com."
-    }
+    """An e-mail address, in the form in which it is stored."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=_MAX_EMAIL_LENGTH, **kwargs)
+        super().__init__(max_length=MAX_LENGTH, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data).strip()
-        if len(text) > _MAX_INPUT_LENGTH:
-            self.fail("invalid")
+        # Django's ValidationError would be taken for one with other codes.
         try:
-            return email_validator.validate_email(
-                text, check_deliverability=False, allow_display_name=True
-            ).normalized
-        except email_validator.EmailNotValidError:
-            self.fail("invalid")
+            return normalize_address(super().to_internal_value(data))
+        except ValidationError as error:
+            raise serializers.ValidationError(error.message, code=error.code) from None
 
 
 class UserSerializer(serializers.ModelSerializer[User]):

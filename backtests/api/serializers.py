@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -9,7 +10,7 @@ from rest_framework import serializers
 
 from backtests.models import Backtest
 from bots.models import PositionType
-from tradebot.api.fields import parse_number
+from tradebot.api.fields import MAX_INTEGER, MIN_INTEGER, parse_number
 from tradebot.api.serializers import ModelSerializer
 
 _MAX_LEVERAGE = 125
@@ -120,9 +121,12 @@ def _parameters(backtest: Backtest) -> dict[str, Any]:
 
 
 def _whole(value: Any, default: int) -> int:
-    """Return the integer part of a number or of the text of one."""
+    """Return the integer part of a number or of the text of one, within 32 bits."""
     number = parse_number(str(value))
-    return default if number is None else int(number)
+    if number is None:
+        return default
+    # Before int(), which would write out all the zeros of 1e999999.
+    return int(min(max(number, Decimal(MIN_INTEGER)), Decimal(MAX_INTEGER)))
 
 
 class BacktestListAnswer(serializers.Serializer[Any]):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
@@ -119,7 +120,8 @@ def test_user_added_without_password_is_refused(superuser: Client) -> None:
     [
         ("OWNER@example.com", "A user with this e-mail address exists."),
         ("owner@EXAMPLE.com", "A user with this e-mail address exists."),
-        ("no address", "Enter a valid email address."),
+        ("x@localhost", "Enter a valid e-mail address, such as name@example.com."),
+        ("no address", "Enter a valid e-mail address, such as name@example.com."),
         ("", "This field is required."),
     ],
 )
@@ -380,3 +382,21 @@ def test_staff_adds_and_deletes_users() -> None:
     client.post(admin_url("delete", user), {"post": "yes"})
 
     assert not User.objects.filter(email="new@example.com").exists()
+
+
+def test_user_whose_address_is_not_ascii_can_be_deactivated(superuser: Client) -> None:
+    user = make_user("jürgen@example.com")
+
+    assert edit(superuser, user, is_active="") == {}
+
+    user.refresh_from_db()
+    assert user.is_active is False
+
+
+def test_groups_are_for_superusers_alone(superuser: Client) -> None:
+    group = Group.objects.create(name="helpers")
+    staff = client_of(make_staff("view_group", "change_group", "add_group"))
+
+    for path in (admin_url("changelist", Group), admin_url("change", group)):
+        assert staff.get(path).status_code == 403
+        assert superuser.get(path).status_code == 200

@@ -66,7 +66,7 @@ def test_create_first_admin_with_given_password_does_not_show_it(
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("DJANGO_SUPERUSER_EMAIL", "admin", "Enter a valid email address"),
+        ("DJANGO_SUPERUSER_EMAIL", "admin", "Enter a valid e-mail address"),
         ("DJANGO_SUPERUSER_PASSWORD", "Ab1-", "at least 12 characters"),
     ],
 )

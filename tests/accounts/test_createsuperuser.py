@@ -63,7 +63,7 @@ def test_superuser_with_an_address_that_is_taken_in_any_case_is_refused(
     [
         ({}, "You must use --email with --noinput"),
         ({"EMAIL": ""}, "E-mail address cannot be blank"),
-        ({"EMAIL": "no address"}, "Enter a valid email address"),
+        ({"EMAIL": "no address"}, "Enter a valid e-mail address"),
     ],
 )
 def test_superuser_without_a_usable_address_is_refused(

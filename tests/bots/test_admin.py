@@ -80,6 +80,7 @@ def test_decimals_on_the_form_are_plain_and_saved_as_typed(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("ema_fast", "99999999999"),
         ("leverage", "126"),
         ("leverage", "0"),
         ("ema_fast", "-5"),
@@ -329,3 +330,62 @@ def test_bot_without_state_shows_no_status(superuser: Client) -> None:
 
         assert page.status_code == 200
         assert "None" not in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("name", "ab", "Use at least 3 characters."),
+        (
+            "name",
+            "x" * 256,
+            "Ensure this value has at most 255 characters (it has 256).",
+        ),
+        ("timeframe", "zz", "Choose one of: 1m, 5m, 15m, 30m, 1h, 4h, 1d."),
+        (
+            "stop_loss_perc",
+            f"0.{'0' * 30}1",
+            "Ensure that there are no more than 30 decimal places.",
+        ),
+    ],
+)
+def test_value_that_the_api_refuses_is_refused(
+    superuser: Client, rows: Rows, name: str, value: str, message: str
+) -> None:
+    path = admin_url("change", rows.bot)
+
+    response = superuser.post(path, {**form_data(superuser, path), name: value})
+
+    assert response.context["adminform"].errors == {name: [message]}
+
+
+def test_bot_with_words_of_the_old_program_can_be_stopped(
+    superuser: Client, rows: Rows
+) -> None:
+    BotConfig.objects.update(
+        is_active=True, strategy="macd", position_type="margin", timeframe="2h", name=""
+    )
+
+    edit(superuser, rows.bot, is_active="", name="Named now")
+
+    rows.bot.refresh_from_db()
+    assert not rows.bot.is_active
+    assert (rows.bot.strategy, rows.bot.position_type) == ("macd", "margin")
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [("trade", "price"), ("state", "entry_price"), ("bot", "initial_capital")],
+)
+def test_row_with_nan_of_the_old_program_can_be_seen(
+    superuser: Client, rows: Rows, row: str, column: str
+) -> None:
+    instance = getattr(rows, row)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {instance._meta.db_table} SET {column} = 'NaN'")  # noqa: S608  # its own names
+
+    for path in (
+        admin_url("changelist", type(instance)),
+        admin_url("change", instance),
+    ):
+        assert superuser.get(path).status_code == 200

@@ -70,8 +70,8 @@ def parse(value: str | int | float) -> Decimal:
 
 
 def spell(value: Decimal) -> str:
-    """Return the text in which a number is stored: plain digits, no exponent."""
-    return format(value, "f")
+    """Return the text in which a number is stored: plain digits, no -0."""
+    return format(value if value else value.copy_abs(), "f")
 
 
 class DecimalSum:

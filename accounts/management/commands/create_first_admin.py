@@ -10,8 +10,8 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.core.validators import validate_email
 
+from accounts.emails import normalize_address
 from accounts.models import User
 
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         given = os.environ.get("DJANGO_SUPERUSER_PASSWORD")
         password = given or generate_password()
         try:
-            validate_email(email)
+            email = normalize_address(email)
         except ValidationError as error:
             raise CommandError(f"DJANGO_SUPERUSER_EMAIL: {error.messages[0]}") from None
         try:
