@@ -14,7 +14,7 @@ help: ## List the targets
 run: .venv/run ## Set up and serve on 127.0.0.1:8000; PORT=… or BIND=… to change it
 	@$(PYTHON) -m tradebot.dotenv HTTPS_ONLY=false
 	@$(PYTHON) manage.py migrate --no-input --verbosity 0
-	@$(PYTHON) manage.py create_first_admin
+	@$(PYTHON) manage.py create_first_admin || true # it says what to do; serve all the same
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec tradebot/entrypoint.sh
 
 test: .venv/test ## Run the tests on SQLite and on PostgreSQL; ARGS="-k …" to choose

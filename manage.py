@@ -6,15 +6,26 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import OperationalError, ProgrammingError
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradebot.settings")
+    # What is the operator's to mend: one sentence, no traceback.
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        # A wrong setting is the operator's to mend: one sentence, no traceback.
         sys.exit(f"TradeBot is not configured: {error}")
+    except (OperationalError, ProgrammingError) as error:
+        if "--traceback" in sys.argv:
+            raise
+        reason = str(error).partition("\n")[0]
+        sys.exit(
+            f"The database cannot be used: {reason}. Check DATABASE_URL, the database "
+            "server, and that migrate has run."
+        )
+    except (EOFError, KeyboardInterrupt):
+        sys.exit("\nCancelled.")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
 
 from tests.processes import PATH, ROOT, SECRETS, database_url, serving
+from tradebot.schema.revisions import MigrationKey, load_revisions
 
 README = (ROOT / "README.md").read_text()
 
@@ -69,3 +72,31 @@ def test_make_targets_that_the_readme_names_exist() -> None:
 
     assert {"run", "test", "test-full", "lint"} <= targets
     assert all(f"\n{target}:" in makefile for target in targets)
+
+
+def test_way_back_leads_to_the_documented_head_and_forward_again(
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    section = README.partition("### Go back")[2].partition("\n### ")[0]
+    targets = re.findall(r"manage\.py migrate (\w+) (\w+)", section)
+    assert targets
+
+    def migrate(*target: str) -> None:
+        call_command("migrate", *target, database=empty_database.alias, verbosity=0)
+
+    def ours() -> set[MigrationKey]:
+        loader = MigrationLoader(empty_database)
+        return {
+            key
+            for key in loader.applied_migrations
+            if key[0] in {revision.migration[0] for revision in load_revisions()}
+            and not loader.disk_migrations[key].replaces
+        }
+
+    migrate()
+    head = ours()
+    for target in targets:
+        migrate(*target)
+    assert ours() == {revision.migration for revision in load_revisions()}
+    migrate()
+    assert ours() == head

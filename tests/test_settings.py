@@ -25,15 +25,20 @@ MALFORMED = [
     ("ACCESS_TOKEN_EXPIRE_MINUTES", "soon"),
     ("ACCESS_TOKEN_EXPIRE_MINUTES", "-10"),
     ("ALLOWED_HOSTS", "https://wrong.example.com"),
+    ("ACCESS_TOKEN_EXPIRE_MINUTES", "9999999999"),
+    ("ALLOWED_HOSTS", "wrong.example.com:8123"),
     ("BIND", "8123"),
     ("BIND", "127.0.0.1:81234"),
     ("CSRF_TRUSTED_ORIGINS", "wrong.example.com"),
+    ("CSRF_TRUSTED_ORIGINS", "https://wrong.example.com/path"),
+    ("CSRF_TRUSTED_ORIGINS", "://wrong"),
     ("DATABASE_URL", "mysql://someone:hunter2@localhost/tradebot"),
     ("DATABASE_URL", "postgres://someone:hunter2@localhost:port/tradebot"),
     ("DATABASE_URL", "postgres://someone:hunter2@localhost"),
     ("DEBUG", "maybe"),
     ("FERNET_KEYS", "aHVudGVyMg=="),
     ("FERNET_KEYS", f"{SECRETS['FERNET_KEYS']},hunter2"),
+    ("FERNET_KEYS", " , "),
     ("HTTPS_ONLY", "maybe"),
     ("JWT_ALGORITHM", "none"),
     ("JWT_SECRET", "hunter2"),
@@ -105,6 +110,55 @@ def test_env_file_with_unknown_name_stops_with_the_close_one(
     assert "hunter2" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    "line", ["DEBUG = hunter2", " DEBUG=hunter2", "DEBUG: hunter2", "hunter2"]
+)
+def test_env_file_with_a_line_that_sets_nothing_stops_with_its_number(
+    tmp_path: Path, line: str
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"# comment\n\n{line}\n")
+    result = manage("check", **SECRETS, ENV_FILE=str(env_file))
+    assert result.returncode == 1
+    assert_one_sentence(result.stderr)
+    assert f"Line 3 of {env_file} is no setting" in result.stderr
+    assert "hunter2" not in result.stderr + result.stdout
+
+
+def test_env_file_may_have_settings_of_compose(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("COMPOSE_PROJECT_NAME=bots\n")
+    assert manage("check", **SECRETS, ENV_FILE=str(env_file)).returncode == 0
+
+
+def test_gunicorn_with_a_database_in_memory_stops_with_one_sentence() -> None:
+    result = subprocess.run(
+        ["gunicorn", "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"],
+        cwd=ROOT,
+        env=environment(**SECRETS, DATABASE_URL="sqlite://:memory:"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("DATABASE_URL names a database in memory")
+    assert result.stderr.count("\n") == 1
+
+
+def test_command_without_its_tables_ends_with_one_sentence(tmp_path: Path) -> None:
+    result = manage(
+        "create_first_admin",
+        **SECRETS,
+        DATABASE_URL=f"sqlite:///{tmp_path}/new.sqlite3",
+    )
+    assert result.returncode == 1
+    assert result.stderr == (
+        "The database cannot be used: no such table: users. Check DATABASE_URL, the "
+        "database server, and that migrate has run.\n"
+    )
+
+
 def test_env_file_unreadable_stops_with_its_path(tmp_path: Path) -> None:
     result = manage("check", **SECRETS, ENV_FILE=str(tmp_path))
     assert result.returncode == 1
@@ -159,7 +213,7 @@ def test_gunicorn_with_malformed_setting_stops_with_one_sentence() -> None:
     )
     assert result.returncode == 1
     assert_one_sentence(result.stderr)
-    assert "WEB_THREADS must be a whole number from 1" in result.stderr
+    assert "WEB_THREADS must be a whole number between 1 and" in result.stderr
 
 
 def test_dotenv_writes_what_the_settings_take_and_keeps_it(tmp_path: Path) -> None:

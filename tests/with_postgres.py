@@ -16,9 +16,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psycopg
+
 
 def main() -> int:
     if url := os.environ.get("TEST_DATABASE_URL"):
+        try:
+            psycopg.connect(url, connect_timeout=10).close()
+        except psycopg.Error as error:
+            # Not the text of the error for a malformed one: it has the password.
+            reason = str(error) if isinstance(error, psycopg.OperationalError) else ""
+            sys.exit(
+                "TEST_DATABASE_URL must name a PostgreSQL server that can be reached, "
+                f"for example postgres://user:password@localhost/postgres. {reason}"
+            )
         return _run(url)
     folder = tempfile.mkdtemp(prefix="tradebot-postgres-")
     # At the exit, and after the server, which stops there too.

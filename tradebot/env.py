@@ -21,6 +21,8 @@ from django.core.exceptions import ImproperlyConfigured
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _POSTGRESQL, _SQLITE = "django.db.backends.postgresql", "django.db.backends.sqlite3"
 
+_LINE = re.compile(r"^(?:export )?([A-Za-z_0-9]+)=", re.MULTILINE)
+
 
 class Environment:
     """Reads settings and remembers their names, to tell a misspelt one.
@@ -38,12 +40,20 @@ class Environment:
             content = ""
         except (OSError, UnicodeDecodeError) as error:
             raise ImproperlyConfigured(f"{env_file} cannot be read: {error}") from error
+        for number, line in enumerate(content.splitlines(), start=1):
+            if line.strip() and not line.startswith("#") and not _LINE.match(line):
+                raise ImproperlyConfigured(
+                    f"Line {number} of {env_file} is no setting. Write NAME=value, "
+                    "without spaces around the name, or # in front of a comment."
+                )
         environ.Env.read_env(io.StringIO(content))
         # Not what is new in os.environ: Django imports settings that failed once more,
         # and an unknown name has to stop the second import too.
-        self._from_file = set(
-            re.findall(r"^(?:export )?([A-Za-z_0-9]+)=", content, re.MULTILINE)
-        )
+        self._from_file = {
+            name
+            for name in re.findall(_LINE, content)
+            if not name.startswith("COMPOSE_")
+        }
 
     def text(
         self,
@@ -74,10 +84,15 @@ class Environment:
 
         return self.text(name, example=default, default=default, check=check)
 
-    def integer(self, name: str, *, default: int, minimum: int = 1) -> int:
+    def integer(
+        self, name: str, *, default: int, minimum: int = 1, maximum: int = 10**6
+    ) -> int:
         def check(value: str) -> str | None:
-            valid = value.isascii() and value.isdigit() and int(value) >= minimum
-            return None if valid else f"must be a whole number from {minimum}"
+            valid = re.fullmatch("[0-9]{1,9}", value) and (
+                minimum <= int(value) <= maximum
+            )
+            between = f"between {minimum} and {maximum}"
+            return None if valid else f"must be a whole number {between}"
 
         example = default_text = str(default)
         return int(self.text(name, example=example, default=default_text, check=check))
@@ -105,6 +120,8 @@ class Environment:
             return [word.strip() for word in value.split(",") if word.strip()]
 
         def check_all(value: str) -> str | None:
+            if default is None and not split(value):
+                return "must hold at least one value"
             return next(filter(None, map(check, split(value))), None)
 
         return split(self.text(name, example=example, default=default, check=check_all))

@@ -14,9 +14,15 @@ from django.core.exceptions import ImproperlyConfigured
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 try:
-    from tradebot.settings import BIND, WEB_CONCURRENCY, WEB_THREADS
+    from tradebot.settings import BIND, DATABASES, WEB_CONCURRENCY, WEB_THREADS
 except ImproperlyConfigured as error:
     sys.exit(f"TradeBot is not configured: {error}")
+
+if DATABASES["default"]["NAME"] == ":memory:":
+    sys.exit(
+        "DATABASE_URL names a database in memory, which each worker would have for "
+        "itself. Name a file, for example DATABASE_URL=sqlite:///tradebot.sqlite3"
+    )
 
 
 class AccessLogger(Logger):  # type: ignore[misc]

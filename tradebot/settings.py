@@ -48,6 +48,19 @@ def _check_address(value: str) -> str | None:
     return None if valid else "must be an address and a port"
 
 
+def _check_host(value: str) -> str | None:
+    # A name, with a dot before it for those below it; or an address.
+    if re.fullmatch(r"\*|\.?[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]", value):
+        return None
+    return "must hold names without a scheme and without a port"
+
+
+def _check_origin(value: str) -> str | None:
+    if re.fullmatch(r"https?://[^\s/?#]+", value):
+        return None
+    return "must hold a scheme and a host without a path"
+
+
 # --- Security ---------------------------------------------------------------------
 
 DEBUG = env.flag("DEBUG", default=False)
@@ -65,9 +78,7 @@ ALLOWED_HOSTS = [
         "ALLOWED_HOSTS",
         default="localhost,[::1]",
         example="bots.example.com",
-        check=lambda value: (
-            "must hold names without a scheme" if "/" in value else None
-        ),
+        check=_check_host,
     ),
     "127.0.0.1",  # the container's health check asks there
 ]
@@ -75,7 +86,7 @@ CSRF_TRUSTED_ORIGINS = env.words(
     "CSRF_TRUSTED_ORIGINS",
     default=",",
     example="https://bots.example.com",
-    check=lambda value: None if "://" in value else "must hold origins with a scheme",
+    check=_check_origin,
 )
 # Off only where the server is used without a TLS proxy in front, as on one's own
 # machine.

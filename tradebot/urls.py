@@ -1,5 +1,6 @@
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.views import (
     SpectacularJSONAPIView,
@@ -18,7 +19,12 @@ api = [
     path("", include("backtests.api.urls")),
 ]
 
+# The two addresses that people try first.
+to_documents = RedirectView.as_view(pattern_name="swagger")
+
 urlpatterns = [
+    path("", to_documents),
+    path("api/v1/", to_documents),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     path("health", HealthView.as_view(), name="health"),

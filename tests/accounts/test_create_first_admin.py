@@ -87,6 +87,15 @@ def test_create_first_admin_with_address_of_a_user_changes_nothing() -> None:
     assert not User.objects.filter(is_superuser=True).exists()
 
 
+def test_create_first_admin_promotes_a_user_when_asked_to() -> None:
+    user = User.objects.create_user("Admin@example.com", "any")
+    call_command("create_first_admin", promote=True, stdout=StringIO())
+    user.refresh_from_db()
+    assert user.is_superuser
+    assert user.is_staff
+    assert user.check_password("any")
+
+
 def test_generated_passwords_satisfy_the_policy_and_differ() -> None:
     passwords = {generate_password() for _ in range(100)}
     assert len(passwords) == 100

@@ -76,12 +76,16 @@ def test_superuser_without_a_usable_address_is_refused(
 
 
 @pytest.mark.django_db
-def test_superuser_without_password_is_created_and_cannot_log_in(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("variables", [{}, {"PASSWORD": ""}, {"PASSWORD": "short"}])
+def test_superuser_without_a_password_that_the_policy_accepts_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
-    create(monkeypatch, EMAIL="admin@example.com")
+    with pytest.raises(
+        CommandError, match=r"DJANGO_SUPERUSER_PASSWORD: .* at least 12"
+    ):
+        create(monkeypatch, EMAIL="admin@example.com", **variables)
 
-    assert not User.objects.get().has_usable_password()
+    assert not User.objects.exists()
 
 
 def converse(command: list[str], answers: list[tuple[str, str]], **env: str) -> str:

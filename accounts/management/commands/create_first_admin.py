@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import string
+import sys
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.emails import normalize_address
 from accounts.models import User
@@ -21,6 +22,13 @@ class Command(BaseCommand):
         "DJANGO_SUPERUSER_EMAIL or admin@example.com and the password "
         "DJANGO_SUPERUSER_PASSWORD or one that is generated and shown this once."
     )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--promote",
+            action="store_true",
+            help="If the address is that of a user, make them the administrator.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if User.objects.filter(is_superuser=True).exists():
@@ -37,18 +45,29 @@ class Command(BaseCommand):
         except ValidationError as error:
             problems = " ".join(error.messages)
             raise CommandError(f"DJANGO_SUPERUSER_PASSWORD: {problems}") from None
-        if User.objects.filter(email__iexact=email).exists():
+        user = User.objects.filter(email__iexact=email).first()
+        if user is not None and options["promote"]:
+            user.is_staff = user.is_superuser = user.is_active = True
+            user.save()
+            self.stdout.write(f"{user.email} is the administrator now.")
+            return
+        if user is not None:
             raise CommandError(
                 f"There is no administrator, and {email} is a user who is none. Set "
-                "DJANGO_SUPERUSER_EMAIL to another address."
+                "DJANGO_SUPERUSER_EMAIL to another address, or make this user the "
+                "administrator: create_first_admin --promote"
             )
         User.objects.create_superuser(email, password)
-        shown = "DJANGO_SUPERUSER_PASSWORD" if given else f"{password} (shown only now)"
+        shown = (
+            "the one in DJANGO_SUPERUSER_PASSWORD"
+            if given
+            else f"{password} (shown only now)"
+        )
         self.stdout.write(
             "Created the first administrator.\n"
             f"  E-mail:   {email}\n"
             f"  Password: {shown}\n"
-            f"  Change it: python manage.py changepassword {email}"
+            f"  Change it: {sys.executable} manage.py changepassword {email}"
         )
 
 
