@@ -71,9 +71,18 @@ def test_failure_is_answered_without_its_reason(
     assert "secret" not in str(problem)
 
 
-@pytest.mark.parametrize("address", ["/", "/api/", "/api/v1/nothing", "/api/v2/trades"])
+@pytest.mark.parametrize(
+    "address", ["/nothing", "/api/", "/api/v1/nothing", "/api/v2/trades"]
+)
 def test_unknown_address_is_missing(address: str) -> None:
     read_problem(Client().get(address), 404)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("address", ["/", "/api/v1/"])
+def test_address_that_people_try_first_leads_to_the_documents(address: str) -> None:
+    response = Client().get(address)
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/docs")
 
 
 @pytest.mark.django_db
