@@ -43,6 +43,7 @@ MALFORMED = [
     ("JWT_ALGORITHM", "none"),
     ("JWT_SECRET", "hunter2"),
     ("LOG_LEVEL", "LOUD"),
+    ("MIGRATION_DATABASE_URL", "mysql://someone:hunter2@localhost/tradebot"),
     ("REMEMBER_ME_EXPIRE_MINUTES", "1.5"),
     ("SECRET_KEY", "hunter2"),
     ("WEB_CONCURRENCY", "many"),

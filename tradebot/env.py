@@ -78,6 +78,11 @@ class Environment:
             raise malformed(name, problem, example)
         return value
 
+    def given(self, name: str) -> bool:
+        """Say whether an optional setting has a value."""
+        self.names.add(name)
+        return bool(os.environ.get(name, "").strip())
+
     def choice(self, name: str, choices: tuple[str, ...], *, default: str) -> str:
         def check(value: str) -> str | None:
             return None if value in choices else f"must be one of {', '.join(choices)}"

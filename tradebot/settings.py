@@ -176,6 +176,12 @@ DATABASES = {
         "DATABASE_URL", default="sqlite:///tradebot.sqlite3", base=BASE_DIR
     )
 }
+# Where migrate goes if the one above is reached through a pooler in transaction mode.
+MIGRATION_DATABASE = (
+    env.database("MIGRATION_DATABASE_URL", default="", base=BASE_DIR)
+    if env.given("MIGRATION_DATABASE_URL")
+    else None
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.lock import Lock, LockError, migration_lock
+from tradebot.schema.pooler import TransactionPoolerError, refuse_transaction_pooler
 
 # Django's command makes its executor by this name and asks for no other.
 migrate.MigrationExecutor = MigrationExecutor  # type: ignore[attr-defined]  # it is
@@ -27,6 +29,9 @@ class Command(migrate.Command):
     # Not handle(): the system checks, which ask the database too, come before it.
     def execute(self, *args: Any, **options: Any) -> str | None:
         connection = connections[options["database"]]
+        if settings.MIGRATION_DATABASE and connection.alias == DEFAULT_DB_ALIAS:
+            connection.close()
+            connection.settings_dict.update(settings.MIGRATION_DATABASE)
         try:
             connection.ensure_connection()
         except DatabaseError as error:
@@ -43,9 +48,11 @@ class Command(migrate.Command):
         connection = connections[options["database"]]
         _refuse_unadopted(connection)
         try:
+            if connection.vendor == "postgresql":
+                refuse_transaction_pooler(connection)
             with migration_lock(connection, self.stdout.write) as self.lock:
                 super().handle(*args, **options)
-        except LockError as error:
+        except (LockError, TransactionPoolerError) as error:
             raise CommandError(str(error)) from error
 
     def migration_progress_callback(
