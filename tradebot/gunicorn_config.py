@@ -54,7 +54,36 @@ access_log_format = '%(t)s %(h)s "%(m)s %(U)s" %(s)s in %(M)s ms'
 
 
 def on_starting(server: Any) -> None:
-    """Stop at an address that cannot be had; gunicorn would try for five seconds."""
+    """Stop where it could not serve: at an address not to be had, on another schema."""
+    _check_address(server)
+    _check_schema(server)
+
+
+def _check_schema(server: Any) -> None:
+    # Imported here: they need Django to be set up.
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradebot.settings")
+    django.setup()
+    from django.db import DatabaseError, connection
+
+    from tradebot.schema.version import read_version
+
+    try:
+        version = read_version(connection)
+    except DatabaseError as error:
+        reason = str(error).partition("\n")[0]
+        sys.exit(f"The database cannot be used: {reason}. Check DATABASE_URL.")
+    finally:
+        connection.close()  # or the workers would share it
+    if version.missing:
+        sys.exit(f"Not served: {version}")
+    if version.unknown:
+        server.log.warning("%s", version)
+
+
+def _check_address(server: Any) -> None:
+    # gunicorn itself would try for five seconds.
     if server.master_pid:  # takes the sockets over from the server it replaces
         return
     for host, port in server.address:

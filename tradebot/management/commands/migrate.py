@@ -6,6 +6,7 @@ in the way is said in one sentence.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +19,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.lock import Lock, LockError, migration_lock
 from tradebot.schema.pooler import TransactionPoolerError, refuse_transaction_pooler
+from tradebot.schema.version import read_version
 
 # Django's command makes its executor by this name and asks for no other.
 migrate.MigrationExecutor = MigrationExecutor  # type: ignore[attr-defined]  # it is
@@ -42,10 +44,14 @@ class Command(migrate.Command):
         return super().execute(*args, **options)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        connection = connections[options["database"]]
+        if options["check_unapplied"] and not options["app_label"]:
+            version = read_version(connection)
+            self.stdout.write(str(version))
+            sys.exit(version.exit_code)
         if options["plan"] or options["check_unapplied"]:
             super().handle(*args, **options)
             return
-        connection = connections[options["database"]]
         _refuse_unadopted(connection)
         try:
             if connection.vendor == "postgresql":
@@ -54,6 +60,9 @@ class Command(migrate.Command):
                 super().handle(*args, **options)
         except (LockError, TransactionPoolerError) as error:
             raise CommandError(str(error)) from error
+        version = read_version(connection)
+        if version.unknown:
+            self.stderr.write(f"Attention: {version}")
 
     def migration_progress_callback(
         self, action: str, migration: Any = None, fake: bool = False

@@ -1,0 +1,106 @@
+"""A schema that is not the one of the code is told, by words and by exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+from tests.processes import SECRETS, database_url, manage, serving
+from tradebot.schema.version import read_version
+
+NEWER = ("bots", "9999_of_a_newer_version")
+
+
+@pytest.fixture
+def settings(empty_database: BaseDatabaseWrapper) -> dict[str, str]:
+    """The settings of a process on a database that is up to date."""
+    call_command("migrate", database=empty_database.alias, verbosity=0)
+    url = (
+        database_url(empty_database)
+        if empty_database.vendor == "postgresql"
+        else f"sqlite:///{empty_database.settings_dict['NAME']}"
+    )
+    return {**SECRETS, "DATABASE_URL": url, "HTTPS_ONLY": "false"}
+
+
+def go_back(connection: BaseDatabaseWrapper) -> None:
+    call_command("migrate", "bots", "0006", database=connection.alias, verbosity=0)
+
+
+def get_ahead(connection: BaseDatabaseWrapper) -> None:
+    MigrationRecorder(connection).record_applied(*NEWER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "exit_code", "words"),
+    [
+        ([], 0, "The schema is the one of this code."),
+        ([go_back], 1, "behind this code by bots.0007_alter_bot_config_defaults."),
+        ([get_ahead], 3, "ahead of this code by bots.9999_of_a_newer_version."),
+        ([go_back, get_ahead], 4, "belongs to another version of the program."),
+    ],
+    ids=["current", "behind", "ahead", "both"],
+)
+def test_check_tells_the_states_apart(
+    changes: list[object],
+    exit_code: int,
+    words: str,
+    settings: dict[str, str],
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    for change in changes:
+        change(empty_database)  # type: ignore[operator]  # these functions
+
+    result = manage("migrate", "--check", **settings)
+
+    assert (result.returncode, words in result.stdout) == (exit_code, True)
+    assert read_version(empty_database).exit_code == exit_code
+
+
+def test_empty_database_is_behind(empty_database: BaseDatabaseWrapper) -> None:
+    version = read_version(empty_database)
+
+    assert version.exit_code == 1
+    assert " more. Run migrate." in str(version)
+
+
+def test_migrate_says_that_the_database_is_ahead(
+    settings: dict[str, str], empty_database: BaseDatabaseWrapper
+) -> None:
+    get_ahead(empty_database)
+
+    result = manage("migrate", **settings)
+
+    assert result.returncode == 0
+    assert "Attention: The schema is ahead of this code" in result.stderr
+
+
+GUNICORN = ["gunicorn", "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"]
+
+
+def test_server_on_a_schema_behind_its_code_does_not_start(
+    settings: dict[str, str], empty_database: BaseDatabaseWrapper, tmp_path: Path
+) -> None:
+    go_back(empty_database)
+
+    with serving(tmp_path, GUNICORN, **settings) as server:
+        assert server.process.wait(timeout=30) == 1
+
+    assert "Not served: The schema is behind this code" in server.log
+    assert "Traceback" not in server.log
+
+
+def test_server_on_a_schema_ahead_of_its_code_says_so_and_serves(
+    settings: dict[str, str], empty_database: BaseDatabaseWrapper, tmp_path: Path
+) -> None:
+    get_ahead(empty_database)
+
+    with serving(tmp_path, GUNICORN, **settings) as server:
+        assert server.get("/health").status == 200
+        assert server.stop() == 0
+
+    assert "ahead of this code by bots.9999_of_a_newer_version" in server.log

@@ -1,0 +1,70 @@
+"""Whether the schema of a database is the one that this code is made for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tradebot.schema.executor import MigrationExecutor
+from tradebot.schema.revisions import MigrationKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaVersion:
+    """How a database and the code differ: nothing, or migrations on either side."""
+
+    missing: tuple[MigrationKey, ...]
+    """In the code and not applied: the database is behind."""
+    unknown: tuple[MigrationKey, ...]
+    """Applied and not in the code, for apps that are: the database is ahead."""
+
+    @property
+    def exit_code(self) -> int:
+        """0: they fit; 1: behind; 3: ahead; 4: both, so neither came from the other."""
+        return (0, 1, 3, 4)[bool(self.missing) + 2 * bool(self.unknown)]
+
+    def __str__(self) -> str:
+        match self.exit_code:
+            case 0:
+                return "The schema is the one of this code."
+            case 1:
+                return (
+                    f"The schema is behind this code by {_listed(self.missing)}. "
+                    "Run migrate."
+                )
+            case 3:
+                return (
+                    f"The schema is ahead of this code by {_listed(self.unknown)}. "
+                    "Run the version of the program that brought it there, or go back "
+                    "with that version first."
+                )
+        return (
+            f"The schema has {_listed(self.unknown)}, which this code does not know, "
+            f"and lacks {_listed(self.missing)}: it belongs to another version of the "
+            "program. Check DATABASE_URL and the version; run neither."
+        )
+
+
+def read_version(connection: BaseDatabaseWrapper) -> SchemaVersion:
+    """Compare what is applied with what is in the code."""
+    executor = MigrationExecutor(connection)
+    loader = executor.loader
+    plan = executor.migration_plan(loader.graph.leaf_nodes())
+    applied = executor.recorder.applied_migrations()
+    return SchemaVersion(
+        missing=tuple((each.app_label, each.name) for each, _ in plan),
+        unknown=tuple(
+            sorted(
+                key
+                for key in applied
+                if key[0] in loader.migrated_apps and key not in loader.disk_migrations
+            )
+        ),
+    )
+
+
+def _listed(keys: tuple[MigrationKey, ...]) -> str:
+    names = [".".join(key) for key in keys]
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
