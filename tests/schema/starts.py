@@ -13,9 +13,8 @@ OURS = ["manage.py", "migrate"]
 DJANGOS = [
     "-c",
     "import django; django.setup()\n"
-    "from django.core.management import call_command\n"
     "from django.core.management.commands.migrate import Command\n"
-    "call_command(Command())",
+    "Command().run_from_argv(['manage.py', 'migrate'])",
 ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.revisions import MigrationKey
@@ -49,18 +51,24 @@ class SchemaVersion:
 def read_version(connection: BaseDatabaseWrapper) -> SchemaVersion:
     """Compare what is applied with what is in the code."""
     executor = MigrationExecutor(connection)
-    loader = executor.loader
-    plan = executor.migration_plan(loader.graph.leaf_nodes())
-    applied = executor.recorder.applied_migrations()
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return SchemaVersion(
         missing=tuple((each.app_label, each.name) for each, _ in plan),
-        unknown=tuple(
-            sorted(
-                key
-                for key in applied
-                if key[0] in loader.migrated_apps and key not in loader.disk_migrations
-            )
-        ),
+        unknown=unknown_migrations(connection),
+    )
+
+
+def unknown_migrations(connection: BaseDatabaseWrapper) -> tuple[MigrationKey, ...]:
+    """Return what is applied of the installed apps and not in the code."""
+    # Without the graph, which takes most of the time.
+    loader = MigrationLoader(connection, load=False)
+    loader.load_disk()
+    return tuple(
+        sorted(
+            key
+            for key in MigrationRecorder(connection).applied_migrations()
+            if key[0] in loader.migrated_apps and key not in loader.disk_migrations
+        )
     )
 
 

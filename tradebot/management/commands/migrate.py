@@ -19,7 +19,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.lock import Lock, LockError, migration_lock
 from tradebot.schema.pooler import TransactionPoolerError, refuse_transaction_pooler
-from tradebot.schema.version import read_version
+from tradebot.schema.version import SchemaVersion, read_version, unknown_migrations
 
 # Django's command makes its executor by this name and asks for no other.
 migrate.MigrationExecutor = MigrationExecutor  # type: ignore[attr-defined]  # it is
@@ -60,8 +60,8 @@ class Command(migrate.Command):
                 super().handle(*args, **options)
         except (LockError, TransactionPoolerError) as error:
             raise CommandError(str(error)) from error
-        version = read_version(connection)
-        if version.unknown:
+        if unknown := unknown_migrations(connection):
+            version = SchemaVersion(missing=(), unknown=unknown)
             self.stderr.write(f"Attention: {version}")
 
     def migration_progress_callback(
