@@ -4,6 +4,7 @@
 import os
 import sys
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError, ProgrammingError
@@ -13,6 +14,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradebot.settings")
     # What is the operator's to mend: one sentence, no traceback.
     try:
+        # Django's own commands would go on without settings, to fail somewhere else.
+        settings.INSTALLED_APPS  # noqa: B018  # reads them
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"TradeBot is not configured: {error}")

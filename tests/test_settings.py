@@ -91,6 +91,16 @@ def test_secret_missing_stops_with_its_name_and_an_example(
 
 
 @pytest.mark.parametrize(
+    "command", ["check", "makemigrations", "migrate", "shell", "sqlmigrate", "test"]
+)
+def test_command_without_settings_says_which_is_missing(command: str) -> None:
+    result = manage(command)
+    assert result.returncode == 1
+    assert_one_sentence(result.stderr)
+    assert "SECRET_KEY is not set" in result.stderr
+
+
+@pytest.mark.parametrize(
     ("line", "hint"),
     [
         ("LOG_LEVL=hunter2", "Did you mean LOG_LEVEL?"),
