@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from tradebot.api.fields import MAX_INTEGER
+
 MIN_NAME_LENGTH = 3
-_MAX_INTEGER = 2**31 - 1
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 
 
@@ -41,14 +42,14 @@ BOUNDS: Mapping[str, Bounds] = {
     "stop_loss_perc": Bounds(0),
     "take_profit_perc": Bounds(0),
     "trailing_stop_perc": Bounds(0),
-    "ema_fast": Bounds(1, _MAX_INTEGER),
-    "ema_slow": Bounds(1, _MAX_INTEGER),
-    "rsi_period": Bounds(1, _MAX_INTEGER),
+    "ema_fast": Bounds(1, MAX_INTEGER),
+    "ema_slow": Bounds(1, MAX_INTEGER),
+    "rsi_period": Bounds(1, MAX_INTEGER),
     "rsi_oversold": Bounds(0, 100),
     "rsi_overbought": Bounds(0, 100),
     "max_daily_trades": Bounds(1, 100),
     "check_interval_seconds": Bounds(30, 3600),
-    "ema_period": Bounds(1, _MAX_INTEGER),
+    "ema_period": Bounds(1, MAX_INTEGER),
     "custom_ema_fast": Bounds(3, 50),
     "custom_ema_slow": Bounds(10, 200),
     "custom_rsi_period": Bounds(5, 50),

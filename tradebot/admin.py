@@ -11,6 +11,7 @@ from django.contrib import admin, messages
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+from tradebot.api.fields import MAX_DIGITS, MAX_LENGTH
 from tradebot.errors import ConflictError
 from tradebot.fields import ExactDecimalField
 
@@ -20,9 +21,6 @@ admin.site.site_url = None  # there are no pages for browsers to go back to
 
 # Shown for null. Pages of one row ignore empty_value_display for computed fields.
 NOTHING = "-"
-# The same bounds as in the API, whose users read what is entered here.
-_MAX_LENGTH = 255  # characters of a text
-_MAX_DIGITS = 30  # on either side of the decimal point
 
 
 class ExactDecimalInput(forms.TextInput):
@@ -51,13 +49,14 @@ class ModelAdmin(admin.ModelAdmin):
     """
 
     list_per_page = 50
+    # The bounds of the API, whose users read what is entered here.
     formfield_overrides = {
         ExactDecimalField: {
             "widget": ExactDecimalInput,
-            "max_digits": 2 * _MAX_DIGITS,
-            "decimal_places": _MAX_DIGITS,
+            "max_digits": 2 * MAX_DIGITS,
+            "decimal_places": MAX_DIGITS,
         },
-        models.CharField: {"max_length": _MAX_LENGTH},
+        models.CharField: {"max_length": MAX_LENGTH},
     }
 
     def changeform_view(

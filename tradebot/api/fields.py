@@ -136,11 +136,6 @@ class DecimalField(serializers.DecimalField):
         # Without an exponent and a signed zero, as PostgreSQL will return it.
         return Decimal(format(number if number else number.copy_abs(), "f"))
 
-    def to_representation(self, value: Decimal) -> Decimal | None:  # type: ignore[override]  # no text
-        # The old program stored NaN, which JSON cannot say.
-        number = Decimal(value)  # a default that was just stored may be an int
-        return number if number.is_finite() else None
-
 
 class UTCDateTimeField(serializers.DateTimeField):
     """A time: ISO 8601, in UTC where it names no zone, or a Unix timestamp.
