@@ -10,10 +10,11 @@ from django.contrib.auth.models import (
     PermissionsMixin,
 )
 from django.db import models
+from django.db.models.functions import Lower
 
 from accounts.emails import normalize_address
 from accounts.fields import PasswordHashField
-from tradebot.fields import SerialAutoField, TransactionNow
+from tradebot.fields import TransactionNow
 
 
 class UserManager(BaseUserManager["User"]):
@@ -51,20 +52,13 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    id = SerialAutoField(primary_key=True)
+    id = models.AutoField(primary_key=True)
     # Not EmailField, whose column has a length.
     email = models.CharField("e-mail address")
     password = PasswordHashField("password", db_column="hashed_password")
-    # Null in rows that the old program never filled: it means inactive.
-    is_active = models.BooleanField(  # type: ignore[assignment]  # never null in Django
-        "active", null=True, default=True
-    )
-    created_at = models.DateTimeField(
-        null=True, editable=False, db_default=TransactionNow()
-    )
-    updated_at = models.DateTimeField(
-        null=True, auto_now=True, db_default=TransactionNow()
-    )
+    is_active = models.BooleanField("active", default=True, db_default=True)  # type: ignore[assignment]  # a bool in Django
+    created_at = models.DateTimeField(editable=False, db_default=TransactionNow())
+    updated_at = models.DateTimeField(auto_now=True, db_default=TransactionNow())
     # SHA-256 of the token in an open password reset, as hexadecimal digits.
     reset_token = models.CharField(null=True, blank=True, editable=False)
     reset_token_expires = models.DateTimeField(null=True, blank=True, editable=False)
@@ -90,7 +84,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         db_table = "users"
         verbose_name = "user"
-        indexes = [models.Index(fields=["id"], name="ix_users_id")]
+        indexes = [
+            models.Index(
+                fields=["reset_token"],
+                condition=models.Q(reset_token__isnull=False),
+                name="users_reset_token",
+            )
+        ]
         constraints = [
             # The operator class, which is the default one, makes Django write a
             # unique index, as documented, instead of a constraint.
@@ -99,7 +99,12 @@ class User(AbstractBaseUser, PermissionsMixin):
                 name="ix_users_email",
                 opclasses=["text_ops"],
                 violation_error_message="A user with this e-mail address exists.",
-            )
+            ),
+            models.UniqueConstraint(
+                Lower("email"),
+                name="users_email_lower",
+                violation_error_message="A user with this e-mail address exists.",
+            ),
         ]
 
     def __str__(self) -> str:

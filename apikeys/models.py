@@ -6,41 +6,33 @@ from django.conf import settings
 from django.db import models
 
 from apikeys import crypto
-from tradebot.constraints import ForeignKeyConstraint
-from tradebot.fields import SerialAutoField, TransactionNow
+from tradebot.fields import TransactionNow
 
 _MASK = "****"
 
 
 class APIKey(models.Model):
-    id = SerialAutoField(primary_key=True)
+    id = models.AutoField(primary_key=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
         related_name="api_keys",
-        db_constraint=False,
         db_index=False,
     )
     encrypted_api_key = models.CharField(editable=False)
     encrypted_secret_key = models.CharField(editable=False)
     label = models.CharField(null=True, blank=True)
     # True once the exchange has accepted the key.
-    is_valid = models.BooleanField("valid", null=True, default=False)
-    created_at = models.DateTimeField(
-        null=True, editable=False, db_default=TransactionNow()
-    )
-    updated_at = models.DateTimeField(
-        null=True, auto_now=True, db_default=TransactionNow()
-    )
+    is_valid = models.BooleanField("valid", default=False, db_default=False)
+    created_at = models.DateTimeField(editable=False, db_default=TransactionNow())
+    updated_at = models.DateTimeField(auto_now=True, db_default=TransactionNow())
 
     class Meta:
         db_table = "api_keys"
         verbose_name = "API key"
         indexes = [
-            models.Index(fields=["id"], name="ix_api_keys_id"),
             models.Index(fields=["user"], name="ix_api_keys_user_id"),
         ]
-        constraints = [ForeignKeyConstraint(field="user", name="api_keys_user_id_fkey")]
 
     def __str__(self) -> str:
         return self.label or f"API key {self.pk}"

@@ -6,8 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from bots.models import PositionType
-from tradebot.constraints import ForeignKeyConstraint
-from tradebot.fields import PlainJSONField, SerialAutoField, TransactionNow
+from tradebot.fields import TransactionNow
 
 
 class Backtest(models.Model):
@@ -16,12 +15,11 @@ class Backtest(models.Model):
     The figures are floats, as documented: they are statistics, not balances.
     """
 
-    id = SerialAutoField(primary_key=True)
+    id = models.AutoField(primary_key=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
         related_name="backtests",
-        db_constraint=False,
         db_index=False,
     )
     symbol = models.CharField()
@@ -29,7 +27,7 @@ class Backtest(models.Model):
     # Days as YYYY-MM-DD.
     start_date = models.CharField()
     end_date = models.CharField()
-    parameters = PlainJSONField()
+    parameters = models.JSONField()
     initial_capital = models.FloatField()
     final_capital = models.FloatField()
     total_return = models.FloatField()
@@ -40,26 +38,25 @@ class Backtest(models.Model):
     total_fees = models.FloatField()
     avg_profit = models.FloatField("average profit")
     # [{"date", "pnl_pct", "trades", "capital"}] and {"YYYY-MM": {"pnl_pct", "trades"}}
-    daily_results = PlainJSONField(null=True, blank=True)
-    monthly_results = PlainJSONField(null=True, blank=True)
+    daily_results = models.JSONField(null=True, blank=True)
+    monthly_results = models.JSONField(null=True, blank=True)
     # "true" where the user had no usable API key; text, as documented.
     test_mode = models.CharField()
-    created_at = models.DateTimeField(
-        null=True, editable=False, db_default=TransactionNow()
-    )
-    updated_at = models.DateTimeField(
-        null=True, auto_now=True, db_default=TransactionNow()
-    )
+    created_at = models.DateTimeField(editable=False, db_default=TransactionNow())
+    updated_at = models.DateTimeField(auto_now=True, db_default=TransactionNow())
     market_type = models.CharField(choices=PositionType, db_default="spot")
 
     class Meta:
         db_table = "backtests"
         indexes = [
-            models.Index(fields=["id"], name="ix_backtests_id"),
             models.Index(fields=["user"], name="ix_backtests_user_id"),
         ]
         constraints = [
-            ForeignKeyConstraint(field="user", name="backtests_user_id_fkey")
+            models.CheckConstraint(
+                condition=models.Q(market_type__in=["spot", "futures"]),
+                name="backtests_market_type",
+                violation_error_message="market_type must be spot or futures",
+            )
         ]
 
     def __str__(self) -> str:

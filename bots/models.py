@@ -6,13 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from apikeys.models import APIKey
-from tradebot.constraints import ForeignKeyConstraint
-from tradebot.fields import (
-    ExactDecimalField,
-    NaiveUTCDateTimeField,
-    SerialAutoField,
-    TransactionNow,
-)
+from tradebot.fields import ExactDecimalField, TransactionNow
 
 
 class Strategy(models.TextChoices):
@@ -28,12 +22,11 @@ class PositionType(models.TextChoices):
 class BotConfig(models.Model):
     """The settings of one bot. ``*_perc`` are percentages: 2 means 2 %."""
 
-    id = SerialAutoField(primary_key=True)
+    id = models.AutoField(primary_key=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
         related_name="bot_configs",
-        db_constraint=False,
         db_index=False,
     )
     name = models.CharField()
@@ -56,12 +49,8 @@ class BotConfig(models.Model):
     rsi_overbought = models.IntegerField("RSI overbought")
     max_daily_trades = models.IntegerField(null=True, blank=True)
     check_interval_seconds = models.IntegerField(null=True, blank=True, default=60)
-    created_at = models.DateTimeField(
-        null=True, editable=False, db_default=TransactionNow()
-    )
-    updated_at = models.DateTimeField(
-        null=True, auto_now=True, db_default=TransactionNow()
-    )
+    created_at = models.DateTimeField(editable=False, db_default=TransactionNow())
+    updated_at = models.DateTimeField(auto_now=True, db_default=TransactionNow())
     api_key = models.ForeignKey(
         APIKey,
         verbose_name="API key",
@@ -69,7 +58,6 @@ class BotConfig(models.Model):
         null=True,
         blank=True,
         related_name="bot_configs",
-        db_constraint=False,
         db_index=False,
     )
     strategy = models.CharField(choices=Strategy, default=Strategy.SIMPLE)
@@ -98,12 +86,20 @@ class BotConfig(models.Model):
         db_table = "bot_configs"
         verbose_name = "bot"
         indexes = [
-            models.Index(fields=["id"], name="ix_bot_configs_id"),
             models.Index(fields=["user"], name="ix_bot_configs_user_id"),
+            models.Index(fields=["api_key"], name="bot_configs_api_key"),
         ]
         constraints = [
-            ForeignKeyConstraint(field="user", name="bot_configs_user_id_fkey"),
-            ForeignKeyConstraint(field="api_key", name="bot_configs_api_key_id_fkey"),
+            models.CheckConstraint(
+                condition=models.Q(leverage__range=(1, 125)),
+                name="bot_configs_leverage",
+                violation_error_message="leverage must be between 1 and 125",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(position_type__in=["spot", "futures"]),
+                name="bot_configs_position_type",
+                violation_error_message="position_type must be spot or futures",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -123,7 +119,6 @@ class BotState(models.Model):
         primary_key=True,
         db_column="id",
         related_name="state",
-        db_constraint=False,
     )
     status = models.CharField(null=True, blank=True, default="stopped")
     in_position = models.BooleanField(null=True, default=False)
@@ -135,7 +130,7 @@ class BotState(models.Model):
     stop_loss_price = ExactDecimalField(null=True, blank=True)
     daily_pnl = ExactDecimalField("daily PnL", null=True, blank=True, default=0)
     daily_trades_count = models.IntegerField(null=True, blank=True, default=0)
-    last_run_at = NaiveUTCDateTimeField(null=True, blank=True)
+    last_run_at = models.DateTimeField(null=True, blank=True)
     last_error_message = models.TextField(null=True, blank=True)
     last_updated_at = models.DateTimeField(
         null=True, auto_now=True, db_default=TransactionNow()
@@ -144,9 +139,6 @@ class BotState(models.Model):
     class Meta:
         db_table = "bot_states"
         verbose_name = "bot state"
-        constraints = [
-            ForeignKeyConstraint(field="bot_config", name="bot_states_id_fkey")
-        ]
 
     def __str__(self) -> str:
         return f"{self.bot_config_id}: {self.status}"

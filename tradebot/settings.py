@@ -182,6 +182,11 @@ MIGRATION_DATABASE = (
     if env.given("MIGRATION_DATABASE_URL")
     else None
 )
+# How long a transaction of migrate waits for locks, and how long it is tried again.
+MIGRATION_LOCK_TIMEOUT_MS = env.integer("MIGRATION_LOCK_TIMEOUT_MS", default=50)
+MIGRATION_LOCK_WAIT_S = env.integer("MIGRATION_LOCK_WAIT_S", default=600)
+# In which zone the old program wrote its times without zone; UTC if it is not said.
+NAIVE_TIMES_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TIME_ZONE = "UTC"
 USE_TZ = True

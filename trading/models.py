@@ -6,13 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from bots.models import BotConfig
-from tradebot.constraints import ForeignKeyConstraint
-from tradebot.fields import (
-    ExactDecimalField,
-    NaiveUTCDateTimeField,
-    SerialAutoField,
-    TransactionNow,
-)
+from tradebot.fields import ExactDecimalField, TransactionNow
 
 
 class Trade(models.Model):
@@ -20,20 +14,18 @@ class Trade(models.Model):
     ``quote_quantity_filled`` are in the quote asset.
     """
 
-    id = SerialAutoField(primary_key=True)
+    id = models.AutoField(primary_key=True)
     bot_config = models.ForeignKey(
         BotConfig,
         verbose_name="bot",
         on_delete=models.CASCADE,
         related_name="trades",
-        db_constraint=False,
         db_index=False,
     )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
         related_name="trades",
-        db_constraint=False,
         db_index=False,
     )
     binance_order_id = models.CharField("Binance order id", null=True, blank=True)
@@ -46,19 +38,18 @@ class Trade(models.Model):
     commission_amount = ExactDecimalField(null=True, blank=True)
     commission_asset = models.CharField(null=True, blank=True)
     pnl = ExactDecimalField("PnL", null=True, blank=True)
-    timestamp = NaiveUTCDateTimeField(null=True, db_default=TransactionNow())
+    timestamp = models.DateTimeField(db_default=TransactionNow())
     realized_pnl = ExactDecimalField("realized PnL", null=True, blank=True)
 
     class Meta:
         db_table = "trades"
         indexes = [
-            models.Index(fields=["bot_config"], name="ix_trades_bot_config_id"),
-            models.Index(fields=["id"], name="ix_trades_id"),
-            models.Index(fields=["user"], name="ix_trades_user_id"),
+            models.Index(
+                fields=["bot_config", "timestamp"], name="trades_bot_config_timestamp"
+            ),
+            models.Index(fields=["user", "timestamp"], name="trades_user_timestamp"),
         ]
         constraints = [
-            ForeignKeyConstraint(field="bot_config", name="trades_bot_config_id_fkey"),
-            ForeignKeyConstraint(field="user", name="trades_user_id_fkey"),
             # Not unique=True: that would add an index for LIKE.
             models.UniqueConstraint(
                 fields=["binance_order_id"],

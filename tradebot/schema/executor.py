@@ -1,26 +1,44 @@
 """Run migrations so that a crash at any moment leaves nothing half done.
 
-And so that every migration can be the target, those that a squashed one replaces too.
+And so that nobody who uses the tables has to wait, and so that every migration can be
+the target, those that a squashed one replaces too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations import executor as django_executor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
+from tradebot.schema.batches import run_batches
+from tradebot.schema.contention import LockBudget, with_retries
+from tradebot.schema.steps import (
+    AnyStep,
+    Batches,
+    LiveStep,
+    compile_migration,
+    is_done,
+    statements_of,
+)
+
 
 class MigrationExecutor(django_executor.MigrationExecutor):
     """Django's executor, whose record of a migration commits with its work.
 
-    Django records after the commit where a migration left statements for its end:
-    killed in between, every later run would fail on what exists already. Here these
-    statements and the record are in the migration's own transaction, if it has one.
+    On PostgreSQL a migration is compiled to its steps first: those of an atomic one are
+    executed in one transaction, those of another one by one. Where a table is in use
+    the transaction is given up and tried again.
+
+    ``progress_callback`` gets the actions that Django's gets, and ``say`` and ``show``
+    with a message in place of the migration: what is worth a line in a log, and what
+    the next message of the kind replaces.
     """
 
     def migration_plan(
@@ -41,25 +59,32 @@ class MigrationExecutor(django_executor.MigrationExecutor):
         fake: bool = False,
         fake_initial: bool = False,
     ) -> ProjectState:
-        if fake or fake_initial or not migration.atomic:
+        if fake or fake_initial:
             return super().apply_migration(state, migration, fake, fake_initial)
         self._tell("apply_start", migration)
-        with self.connection.schema_editor(atomic=True) as schema_editor:
-            state = migration.apply(state, schema_editor)
-            _run_deferred(schema_editor)
+
+        def record() -> None:
             self.record_migration(migration)  # type: ignore[call-arg, arg-type]  # as it is in Django 5.2
+
+        if self.connection.vendor == "postgresql":
+            steps, state = compile_migration(self.connection, migration, state)
+            self._run(migration, steps, record)
+        else:
+            with self.connection.schema_editor(atomic=True) as schema_editor:
+                state = migration.apply(state, schema_editor)
+                _run_deferred(schema_editor)
+                record()
         self._tell("apply_success", migration)
         return state
 
     def unapply_migration(
         self, state: ProjectState, migration: Migration, fake: bool = False
     ) -> ProjectState:
-        if fake or not migration.atomic:
+        if fake:
             return super().unapply_migration(state, migration, fake)
         self._tell("unapply_start", migration)
-        with self.connection.schema_editor(atomic=True) as schema_editor:
-            state = migration.unapply(state, schema_editor)
-            _run_deferred(schema_editor)
+
+        def record() -> None:
             key = (migration.app_label, migration.name)
             squashed = [
                 each
@@ -68,12 +93,80 @@ class MigrationExecutor(django_executor.MigrationExecutor):
             ]
             for app_label, name in [*migration.replaces, key, *squashed]:
                 self.recorder.record_unapplied(app_label, name)
+
+        if self.connection.vendor == "postgresql":
+            steps, state = compile_migration(
+                self.connection, migration, state, backwards=True
+            )
+            self._run(migration, steps, record)
+        else:
+            with self.connection.schema_editor(atomic=True) as schema_editor:
+                state = migration.unapply(state, schema_editor)
+                _run_deferred(schema_editor)
+                record()
         self._tell("unapply_success", migration)
         return state
+
+    def _run(
+        self, migration: Migration, steps: Sequence[AnyStep], record: Callable[[], None]
+    ) -> None:
+        def together() -> None:
+            with self.connection.schema_editor(atomic=True) as schema_editor:
+                budget = LockBudget()
+                for step in steps:
+                    self._execute(step, schema_editor, budget)
+                _run_deferred(schema_editor)
+                record()
+
+        if migration.atomic:
+            self._retry(together, *steps)
+            return
+        for step in steps:
+            self._retry(partial(self._run_alone, step), step)
+        with transaction.atomic(using=self.connection.alias):
+            record()
+
+    def _retry(self, attempt: Callable[[], None], *steps: AnyStep) -> None:
+        with_retries(self.connection, frozenset(), attempt, self._say)
+
+    def _run_alone(self, step: AnyStep) -> None:
+        if isinstance(step, LiveStep):
+            with self.connection.schema_editor(atomic=False) as schema_editor:
+                step.run(schema_editor)
+        elif is_done(self.connection, step):
+            pass
+        elif isinstance(step, Batches):
+            run_batches(self.connection, step, LockBudget().statement(), self._show)
+        elif step.transactional:
+            with transaction.atomic(using=self.connection.alias):
+                self._execute(step, None, LockBudget())
+        else:
+            with self.connection.cursor() as cursor:
+                # It may wait: meanwhile it is in the way of other migrations only.
+                cursor.execute("SET lock_timeout = 0")
+                for statement in step.statements:
+                    cursor.execute(statement)
+
+    def _execute(self, step: AnyStep, schema_editor: Any, budget: LockBudget) -> None:
+        with self.connection.cursor() as cursor:
+            if isinstance(step, LiveStep):
+                cursor.execute(budget.statement())
+                step.run(schema_editor)
+            elif not is_done(self.connection, step):
+                for statement in statements_of(step):
+                    cursor.execute(f"{budget.statement()};\n{statement}")
 
     def _tell(self, action: str, migration: Migration) -> None:
         if self.progress_callback:
             self.progress_callback(action, migration, False)
+
+    def _say(self, message: str) -> None:
+        if self.progress_callback:
+            self.progress_callback("say", message, False)
+
+    def _show(self, message: str) -> None:
+        if self.progress_callback:
+            self.progress_callback("show", message, False)
 
 
 def chain_loader(connection: BaseDatabaseWrapper) -> MigrationLoader:

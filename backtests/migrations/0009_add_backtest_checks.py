@@ -1,0 +1,28 @@
+"""Hold ``backtests.market_type`` to the two markets there are.
+
+The reverse drops the constraint.
+"""
+
+from django.db import migrations, models
+
+from tradebot.operations import AddCheck
+
+
+class Migration(migrations.Migration):
+    atomic = False  # its steps commit one by one
+    dependencies = [
+        ("backtests", "0008_convert_backtest_foreign_keys"),
+    ]
+
+    operations = [
+        AddCheck(
+            model_name="backtest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("market_type__in", ["spot", "futures"])),
+                name="backtests_market_type",
+                violation_error_message="market_type must be spot or futures",
+            ),
+            repair="market_type = 'spot'",
+            repaired="sets market_type to spot",
+        ),
+    ]

@@ -1,0 +1,63 @@
+"""What a migration would lose is kept in tables of the system, for the way back.
+
+They are made where they are needed and have names that begin with
+``tradebot_archive_``.
+"""
+
+from __future__ import annotations
+
+PREFIX = "tradebot_archive_"
+_NULLS = f"{PREFIX}nulls"
+
+# A row for each NULL that a migration filled; ``filled`` is what it put there, as text.
+NULLS_TABLE = (
+    f"CREATE TABLE IF NOT EXISTS {_NULLS} (table_name varchar NOT NULL, "
+    "column_name varchar NOT NULL, key integer NOT NULL, filled text NOT NULL, "
+    "PRIMARY KEY (table_name, column_name, key))"
+)
+
+
+def json_archive(table: str) -> str:
+    """Return the name of the archive of the texts of a table's JSON."""
+    return f"{PREFIX}{table}_json"
+
+
+class NULLS:
+    """SQL for the archive of filled NULLs."""
+
+    @staticmethod
+    def fill_batch(table: str, key: str, column: str, value: str) -> str:
+        """Return the statement that fills ``{rows}`` and archives their keys."""
+        return (
+            f'WITH filled AS (UPDATE "{table}" SET "{column}" = {value} '
+            f'WHERE {{rows}} RETURNING "{key}" AS key, "{column}"::text AS value) '
+            f"INSERT INTO {_NULLS} SELECT '{table}', '{column}', key, value "
+            "FROM filled ON CONFLICT DO NOTHING"
+        )
+
+    @staticmethod
+    def fill(table: str, key: str, column: str, value: str) -> tuple[str, str]:
+        """Return the statements that fill all rows, for SQLite."""
+        return (
+            f"INSERT OR IGNORE INTO {_NULLS} SELECT '{table}', '{column}', "
+            f'"{key}", CAST({value} AS text) FROM "{table}" WHERE "{column}" IS NULL',
+            f'UPDATE "{table}" SET "{column}" = (SELECT filled FROM {_NULLS} '
+            f"WHERE table_name = '{table}' AND column_name = '{column}' "
+            f'AND key = "{table}"."{key}") WHERE "{column}" IS NULL',
+        )
+
+    @staticmethod
+    def restorable(table: str, key: str, column: str) -> str:
+        """Return the condition of the rows that still have what filled them."""
+        return (
+            f"EXISTS (SELECT 1 FROM {_NULLS} a WHERE a.table_name = '{table}' "
+            f'AND a.column_name = \'{column}\' AND a.key = "{table}"."{key}" '
+            f'AND a.filled = CAST("{table}"."{column}" AS text))'
+        )
+
+    @staticmethod
+    def forget(table: str, column: str) -> str:
+        return (
+            f"DELETE FROM {_NULLS} "
+            f"WHERE table_name = '{table}' AND column_name = '{column}'"
+        )

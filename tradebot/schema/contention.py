@@ -1,0 +1,111 @@
+"""Change a table that others are using, without holding them up.
+
+A statement that waits for a strong lock makes everybody wait who comes after it. So it
+waits for a moment only, lets go, and tries again later, outside of any transaction.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tradebot.errors import TradeBotError
+
+Say = Callable[[str], None]
+
+# lock_not_available, deadlock_detected, serialization_failure: they pass.
+_RETRIED = {"55P03", "40P01", "40001"}
+_PAUSE_S = (0.3, 1.2)  # drawn between these, so that runners do not fall in step
+_REPEAT_S = 5.0  # between two messages about the same wait
+
+
+class ContentionError(TradeBotError):
+    """Others would not let go of a table for as long as we were willing to wait."""
+
+
+class LockBudget:
+    """How long one transaction may wait for locks, all of them together.
+
+    PostgreSQL's ``lock_timeout`` counts for each lock anew: the first one would be held
+    while the others are waited for, one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + settings.MIGRATION_LOCK_TIMEOUT_MS / 1000
+
+    def statement(self) -> str:
+        """Return the SQL that gives what is left to the next statement."""
+        left_ms = max(1, round((self._until - time.monotonic()) * 1000))
+        return f"SET LOCAL lock_timeout = {left_ms}"
+
+
+def with_retries(
+    connection: BaseDatabaseWrapper,
+    tables: frozenset[str],
+    attempt: Callable[[], None],
+    say: Say,
+) -> None:
+    """Call ``attempt`` until no lock on one of the tables is in its way.
+
+    It has to leave nothing behind when it fails. Raises ContentionError, which names
+    the sessions in the way, after settings.MIGRATION_LOCK_WAIT_S seconds.
+    """
+    began = time.monotonic()
+    said = 0.0
+    while True:
+        try:
+            attempt()
+            return
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in _RETRIED:
+                raise
+            waited = time.monotonic() - began
+            blockers = _blockers(connection, tables)
+            named = "; ".join(blockers) or "sessions that have ended since"
+            if waited > settings.MIGRATION_LOCK_WAIT_S:
+                raise ContentionError(
+                    f"Gave up after {waited:.0f} s: {_listed(tables)} "
+                    f"is held by {named}. What was not finished has been undone. Let "
+                    "them end, or end one with SELECT pg_terminate_backend(pid), and "
+                    "run migrate again; MIGRATION_LOCK_WAIT_S sets how long it waits."
+                ) from error
+        if time.monotonic() - said > _REPEAT_S or not said:
+            said = time.monotonic()
+            say(f"  Waiting for {_listed(tables)}, held by {named}.")
+        time.sleep(random.uniform(*_PAUSE_S))  # noqa: S311  # jitter, not a secret
+
+
+def _listed(tables: frozenset[str]) -> str:
+    return ", ".join(sorted(tables)) or "a lock"
+
+
+def _blockers(connection: BaseDatabaseWrapper, tables: frozenset[str]) -> list[str]:
+    """Describe the sessions that hold these tables, those of the oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT a.pid, a.usename, a.xact_start,
+                   round(extract(epoch FROM clock_timestamp() - a.xact_start)),
+                   coalesce(a.state, 'unknown state'),
+                   left(regexp_replace(a.query, '\\s+', ' ', 'g'), 80)
+            FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+            WHERE l.granted AND l.pid <> pg_backend_pid()
+              AND l.locktype = 'relation' AND l.database = (
+                SELECT oid FROM pg_database WHERE datname = current_database())
+              AND l.relation = ANY (
+                SELECT to_regclass(quote_ident(t)) FROM unnest(%s::text[]) t)
+            ORDER BY a.xact_start LIMIT 3
+            """,
+            [sorted(tables)],
+        )
+        rows: list[Any] = cursor.fetchall()
+    return [
+        f"pid {pid} (user {user}, transaction open for {age or 0} s, {state}: {query})"
+        for pid, user, _, age, state, query in rows
+    ]
