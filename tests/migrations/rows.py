@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -117,15 +118,30 @@ def fill(connection: BaseDatabaseWrapper, apps: StateApps) -> None:
 
 
 def read(connection: BaseDatabaseWrapper) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of all tables but Django's record of migrations."""
+    """Return the rows of all tables but those of the migration system.
+
+    JSON is read and times are in UTC, whatever type the column has at the moment.
+    """
     introspection = connection.introspection
     with connection.cursor() as cursor:
         tables = {}
         for table in introspection.table_names(cursor):
-            if table == "django_migrations":
+            if table == "django_migrations" or table.startswith("tradebot_"):
                 continue
             cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608  # its own name
             names = [column[0] for column in cursor.description]
-            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            rows = [
+                dict(zip(names, map(_plain, row), strict=True))
+                for row in cursor.fetchall()
+            ]
             tables[table] = sorted(rows, key=str)
         return tables
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        return aware.astimezone(dt.UTC)
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        return json.loads(value)
+    return value

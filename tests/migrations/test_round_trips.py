@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -16,31 +17,38 @@ from tests.migrations.catalogue import read_catalogue, read_definitions
 from tests.migrations.chain import Walker, migrations_of
 from tradebot.schema.revisions import Revision, load_revisions
 
-_DJANGOS_OWN = ("auth_", "django_")
+# Django's tables, one of whose migrations moves a column, and the archives.
+_LEFT_OUT = ("auth_", "django_", "tradebot_")
 
 
 def _schema(connection: BaseDatabaseWrapper) -> Any:
     """Return the schema of our tables in a form that two states can be compared by.
 
-    Django's own tables are left out: one of its migrations moves a column.
+    The columns are in the order of their names: one that was made anew for another
+    type has moved to the end of its table.
     """
     if connection.vendor == "postgresql":
         tables = read_catalogue(connection)
+        for table in tables.values():
+            table["columns"].sort(key=lambda column: str(column["name"]))
         definitions = [
             row
             for row in read_definitions(connection)
-            if not row[0].startswith(_DJANGOS_OWN)
+            if not row[0].startswith(_LEFT_OUT)
         ]
     else:
         tables, definitions = {}, []
         with connection.cursor() as cursor:
             cursor.execute("SELECT tbl_name, name, sql FROM sqlite_master ORDER BY 2")
             for table, *definition in cursor.fetchall():
-                tables.setdefault(table, []).append(definition)
+                name, sql = definition
+                columns = re.sub(r'^CREATE TABLE "\w+" \((.*)\)$', r"\1", sql or "")
+                parts = sorted(re.split(r", (?![^(]*\))", columns))
+                tables.setdefault(table, []).append((name, parts))
     ours = {
         name: table
         for name, table in tables.items()
-        if not name.startswith((*_DJANGOS_OWN, "sqlite_"))
+        if not name.startswith((*_LEFT_OUT, "sqlite_"))
     }
     return ours, definitions
 

@@ -39,7 +39,7 @@ def _codes(cell: str) -> tuple[str, ...]:
 
 def _problems(text: str) -> list[str]:
     """Return every difference between a document and the migrations."""
-    documented, squashed, later = _tables(text)
+    documented, squashed, later, _fills = _tables(text)
     loader = MigrationLoader(None, replace_migrations=False)
     ours = {
         f"{app}.{name}": migration

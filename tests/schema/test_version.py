@@ -39,7 +39,7 @@ def get_ahead(connection: BaseDatabaseWrapper) -> None:
     ("changes", "exit_code", "words"),
     [
         ([], 0, "The schema is the one of this code."),
-        ([go_back], 1, "behind this code by bots.0007_alter_bot_config_defaults."),
+        ([go_back], 1, "behind this code by bots.0007_alter_bot_config_defaults, "),
         ([get_ahead], 3, "ahead of this code by bots.9999_of_a_newer_version."),
         ([go_back, get_ahead], 4, "belongs to another version of the program."),
     ],
