@@ -136,6 +136,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tradebot.admin.UnreadableInputMiddleware",
 ]
 ROOT_URLCONF = "tradebot.urls"
 WSGI_APPLICATION = "tradebot.wsgi.application"
