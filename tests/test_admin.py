@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import logging
 import re
 
 import pytest
@@ -99,6 +100,24 @@ def test_pages_of_a_row_show_no_secret(
     assert admin_url("change", row) in listed
     assert_shows(client, admin_url("change", row), rows)
     assert_shows(client, admin_url("history", row), rows)
+
+
+@each_model
+def test_log_of_the_pages_of_a_row_holds_no_secret_at_debug_either(
+    model: type[models.Model],
+    superuser: Client,
+    rows: Rows,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # As LOG_LEVEL=DEBUG sets them.
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "django")
+
+    for page in ("change", "delete", "history"):
+        superuser.get(admin_url(page, row_of(rows, model)))
+
+    logged = [secret for secret in secrets_of(rows) if secret in caplog.text]
+    assert not logged
 
 
 @each_model
