@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import logging
 import re
 
 import pytest
 from django.contrib import admin
 from django.db import connection, models
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -26,6 +28,7 @@ from tests.admin_data import (
     make_superuser,
     secrets_of,
 )
+from tradebot.admin import UnreadableInputMiddleware
 from trading.models import Trade
 
 pytestmark = pytest.mark.django_db
@@ -100,6 +103,24 @@ def test_pages_of_a_row_show_no_secret(
 
 
 @each_model
+def test_log_of_the_pages_of_a_row_holds_no_secret_at_debug_either(
+    model: type[models.Model],
+    superuser: Client,
+    rows: Rows,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # As LOG_LEVEL=DEBUG sets them.
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "django")
+
+    for page in ("change", "delete", "history"):
+        superuser.get(admin_url(page, row_of(rows, model)))
+
+    logged = [secret for secret in secrets_of(rows) if secret in caplog.text]
+    assert not logged
+
+
+@each_model
 def test_delete_page_of_a_row_shows_no_secret(
     model: type[models.Model], superuser: Client, rows: Rows
 ) -> None:
@@ -164,6 +185,63 @@ def test_changelist_does_not_tell_secrets_by_look_ups(
 
     # 400: refused; 302: no such look-up.
     assert response.status_code in (302, 400)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/bots/botconfig/?symbol=%00",
+        "/admin/trading/trade/?price__exact=1E9999999",
+        "/admin/autocomplete/?app_label=bots&model_name=botconfig&field_name=user"
+        "&term=%00",
+    ],
+)
+def test_page_asked_for_what_no_column_holds_is_refused(
+    path: str, superuser: Client, rows: Rows
+) -> None:
+    # SQLite takes a NUL and any number.
+    status = 400 if connection.vendor == "postgresql" else 200
+    assert superuser.get(path).status_code == status
+
+
+@pytest.mark.parametrize("view", ["change", "delete", "history"])
+def test_page_of_an_id_beyond_every_column_is_missing(
+    view: str, superuser: Client
+) -> None:
+    response = superuser.get(f"/admin/bots/botstate/{'9' * 25}/{view}/")
+
+    # SQLite cannot even look for it.
+    status = 302 if connection.vendor == "postgresql" else 400
+    assert response.status_code == status
+
+
+@each_model
+@pytest.mark.parametrize("pk", ["x", "\0", "9" * 25])
+def test_action_on_what_is_no_id_deletes_nothing(
+    model: type[models.Model], pk: str, superuser: Client, rows: Rows
+) -> None:
+    response = superuser.post(
+        admin_url("changelist", model),
+        {"action": "delete_selected", "_selected_action": pk, "post": "yes"},
+    )
+
+    # 302 where PostgreSQL has looked for it.
+    assert response.status_code in (302, 400)
+    assert model._default_manager.exists()
+
+
+def test_new_bot_of_a_user_who_is_no_number_is_refused(superuser: Client) -> None:
+    # The form fails while it is shown again.
+    response = superuser.post(admin_url("add", BotConfig), {"user": "x"})
+
+    assert response.status_code == 400
+
+
+def test_fault_elsewhere_stays_one_of_the_server(rf: RequestFactory) -> None:
+    middleware = UnreadableInputMiddleware(lambda request: HttpResponse())
+
+    for path, error in (("/admin/", KeyError()), ("/api/v1/trades", ValueError())):
+        middleware.process_exception(rf.get(path), error)
 
 
 @each_model

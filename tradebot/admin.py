@@ -8,8 +8,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import models, transaction
+from django.core.exceptions import BadRequest
+from django.db import DataError, models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
 from tradebot.api.fields import MAX_DIGITS, MAX_LENGTH
 from tradebot.errors import ConflictError
@@ -21,6 +23,27 @@ admin.site.site_url = None  # there are no pages for browsers to go back to
 
 # Shown for null. Pages of one row ignore empty_value_display for computed fields.
 NOTHING = "-"
+
+
+class UnreadableInputMiddleware:
+    """Answer 400 where an admin page was sent what it never offers.
+
+    Django's admin does not expect an id that is no number or has twenty digits, or a
+    NUL in a filter: it fails while it asks the database or while it writes the page. A
+    view sees the former only, a middleware both.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        unreadable = isinstance(exception, ValueError | OverflowError | DataError)
+        if unreadable and request.path.startswith(reverse("admin:index")):
+            # Django logs it with its cause: it may be a fault of ours all the same.
+            raise BadRequest("The admin cannot read this input.") from exception
 
 
 class ExactDecimalInput(forms.TextInput):

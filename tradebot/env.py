@@ -21,6 +21,15 @@ from django.core.exceptions import ImproperlyConfigured
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _POSTGRESQL, _SQLITE = "django.db.backends.postgresql", "django.db.backends.sqlite3"
 
+# What a database URL may set in its query besides libpq's parameters, and the types.
+_DATABASE_OPTIONS: dict[str, tuple[type, ...]] = {
+    "ATOMIC_REQUESTS": (bool,),
+    "AUTOCOMMIT": (bool,),
+    "CONN_HEALTH_CHECKS": (bool,),
+    "CONN_MAX_AGE": (int, type(None)),
+    "DISABLE_SERVER_SIDE_CURSORS": (bool,),
+}
+
 _LINE = re.compile(r"^(?:export )?([A-Za-z_0-9]+)=", re.MULTILINE)
 
 
@@ -152,6 +161,12 @@ class Environment:
                 "SQLite file (sqlite:///…)",
                 example,
             )
+        if not _understood(config):
+            raise malformed(
+                name,
+                "has an option in its query that is unknown or of a wrong type",
+                f"{example}?conn_max_age=60",
+            )
         options = config.setdefault("OPTIONS", {})
         if engine == _POSTGRESQL:
             config.setdefault("CONN_MAX_AGE", 60)
@@ -179,6 +194,23 @@ class Environment:
                 f"{name} in {self.env_file} is not a setting of TradeBot.{hint} "
                 "Correct or remove it; .env.example lists them all."
             )
+
+
+def _understood(config: dict[str, Any]) -> bool:
+    """Say whether Django can work with the options in the query of a database URL.
+
+    libpq checks its own when it connects; Python's sqlite3 fails with a TypeError.
+    """
+    options = config.get("OPTIONS", {})
+    if config["ENGINE"] == _SQLITE and (
+        options.keys() - {"timeout"} or type(options.get("timeout", 0)) is not int
+    ):
+        return False
+    return all(
+        type(config[name]) in types
+        for name, types in _DATABASE_OPTIONS.items()
+        if name in config
+    )
 
 
 def malformed(name: str, problem: str, example: str) -> ImproperlyConfigured:

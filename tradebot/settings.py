@@ -136,6 +136,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tradebot.admin.UnreadableInputMiddleware",
 ]
 ROOT_URLCONF = "tradebot.urls"
 WSGI_APPLICATION = "tradebot.wsgi.application"
@@ -252,7 +253,10 @@ LOGGING = {
         "django": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
         # Anyone can send any Host; the answer is 400.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
-        "django.db.backends": {"level": "INFO"},  # statements hold personal data
+        # At DEBUG statements hold personal data, and every variable that a page of the
+        # admin leaves out comes with all the others, the hash of a password among them.
+        "django.db.backends": {"level": "INFO"},
+        "django.template": {"level": "INFO"},
     },
 }
 

@@ -46,13 +46,14 @@ def test_superuser_from_the_environment_is_created(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("taken", ["admin@example.com", "Admin@Example.COM"])
-def test_superuser_with_an_address_that_is_taken_in_any_case_is_refused(
-    monkeypatch: pytest.MonkeyPatch, taken: str
+@pytest.mark.parametrize("email", ["ADMIN@example.com", "Ada <admin@EXAMPLE.com>"])
+def test_superuser_with_an_address_that_is_taken_in_any_form_is_refused(
+    monkeypatch: pytest.MonkeyPatch, taken: str, email: str
 ) -> None:
     make_user(taken)
 
     with pytest.raises(CommandError, match="That e-mail address is already taken"):
-        create(monkeypatch, EMAIL="ADMIN@example.com", PASSWORD=PASSWORD)
+        create(monkeypatch, EMAIL=email, PASSWORD=PASSWORD)
 
     assert User.objects.count() == 1
 
@@ -148,7 +149,8 @@ def test_superuser_at_a_terminal_is_asked_for_address_and_password_only(
         [
             ("E-mail address: ", "first@example.com"),
             ("Error: That e-mail address is already taken.", ""),
-            ("Error: This field cannot be blank.", "second@example.com"),
+            ("Error: This field cannot be blank.", "no address"),
+            ("Error: Enter a valid e-mail address", "second@example.com"),
             ("Password: ", "too short"),
             ("Password (again): ", "too short"),
             ("The password must have at least 12 characters.", "n"),

@@ -175,6 +175,7 @@ def test_create_ignores_unknown_fields(api: JSONClient) -> None:
         ("api_key_id", 2**40),
         ("api_key_id", 1.5),
         ("api_key_id", "one"),
+        ("api_key_id", ""),
         ("api_key_id", True),
     ],
 )

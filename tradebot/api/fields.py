@@ -188,6 +188,10 @@ class OwnedPrimaryKeyField(serializers.PrimaryKeyRelatedField[Any]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(pk_field=IntegerField(), **kwargs)
 
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        # Not RelatedField's, which takes "" for null.
+        return serializers.Field.run_validation(self, data)
+
     def get_queryset(self) -> Any:
         queryset = super().get_queryset()
         return queryset.filter(  # type: ignore[union-attr]  # these have one
