@@ -117,12 +117,12 @@ def fill(connection: BaseDatabaseWrapper, apps: StateApps) -> None:
 
 
 def read(connection: BaseDatabaseWrapper) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of all tables but Django's record of migrations."""
+    """Return the rows of all tables but the records of migrations."""
     introspection = connection.introspection
     with connection.cursor() as cursor:
         tables = {}
         for table in introspection.table_names(cursor):
-            if table == "django_migrations":
+            if table in ("django_migrations", "tradebot_schema_events"):
                 continue
             cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608  # its own name
             names = [column[0] for column in cursor.description]

@@ -16,7 +16,8 @@ from tests.migrations.catalogue import read_catalogue, read_definitions
 from tests.migrations.chain import Walker, migrations_of
 from tradebot.schema.revisions import Revision, load_revisions
 
-_DJANGOS_OWN = ("auth_", "django_")
+# Django's tables and the system's own, which are made when they are needed.
+_NOT_OURS = ("auth_", "django_", "tradebot_")
 
 
 def _schema(connection: BaseDatabaseWrapper) -> Any:
@@ -29,7 +30,7 @@ def _schema(connection: BaseDatabaseWrapper) -> Any:
         definitions = [
             row
             for row in read_definitions(connection)
-            if not row[0].startswith(_DJANGOS_OWN)
+            if not row[0].startswith(_NOT_OURS)
         ]
     else:
         tables, definitions = {}, []
@@ -40,7 +41,7 @@ def _schema(connection: BaseDatabaseWrapper) -> Any:
     ours = {
         name: table
         for name, table in tables.items()
-        if not name.startswith((*_DJANGOS_OWN, "sqlite_"))
+        if not name.startswith((*_NOT_OURS, "sqlite_"))
     }
     return ours, definitions
 
