@@ -128,9 +128,11 @@ def test_every_installed_migration_has_a_checksum() -> None:
 
     sums = {key: checksum(each) for key, each in loader.disk_migrations.items()}
 
-    assert all(re.fullmatch("[0-9a-f]{64}", each) for each in sums.values())
+    assert all(
+        re.fullmatch("[0-9a-f]{64}-[0-9a-f]{64}", each) for each in sums.values()
+    )
     working = [key for key, each in loader.disk_migrations.items() if each.operations]
-    assert len({sums[key] for key in working}) == len(working)
+    assert len({sums[key].split("-")[1] for key in working}) == len(working)
 
 
 KEY: MigrationKey = ("bots", "0007_alter_bot_config_defaults")
@@ -165,6 +167,13 @@ def test_changed_migration_is_told(applied: BaseDatabaseWrapper) -> None:
     )
 
     assert told(applied) == [KEY]
+
+
+def test_reformatted_migration_is_not_told(applied: BaseDatabaseWrapper) -> None:
+    acting = now().split("-")[1]
+    History(applied).record(Action.APPLY, *KEY, checksum=f"another file-{acting}")
+
+    assert told(applied) == []
 
 
 def test_migration_that_was_applied_again_is_not_told(

@@ -28,20 +28,40 @@ _INERT_FIELDS = {"annotation", "ctx", "kind", "returns", "simple", "type_comment
 
 
 def checksum(migration: Migration) -> str:
-    """Return the SHA-256 of what a migration does, as 64 hexadecimal digits.
+    """Return what is recorded of a migration that is applied, to know it again.
 
-    It is the same for every version of Python. Empty where there is no source to read.
+    Two SHA-256: of the file, by which nearly every comparison ends, and of what acts.
+    Empty where there is no source to read.
     """
-    module = sys.modules[type(migration).__module__]
-    if not module.__file__ or not module.__file__.endswith(".py"):
-        return ""
-    return source_checksum(
-        Path(module.__file__).read_bytes(), class_name=type(migration).__name__
-    )
+    source = _source_of(migration)
+    acting = source_checksum(source, class_name=type(migration).__name__)
+    return f"{_sha256(source)}-{acting}" if acting else ""
+
+
+def is_changed(migration: Migration, recorded: str) -> bool:
+    """Ask whether a migration does something else than what was recorded of it."""
+    source = _source_of(migration)
+    file, _, acting = recorded.partition("-")
+    if _sha256(source) == file:
+        return False
+    now = source_checksum(source, class_name=type(migration).__name__)
+    return now not in ("", acting)
+
+
+def _source_of(migration: Migration) -> bytes:
+    file = sys.modules[type(migration).__module__].__file__
+    return Path(file).read_bytes() if file and file.endswith(".py") else b""
+
+
+def _sha256(source: bytes) -> str:
+    return hashlib.sha256(source).hexdigest()
 
 
 def source_checksum(source: bytes, *, class_name: str = "Migration") -> str:
-    """Return the checksum of a migration by its source; empty where it has no class."""
+    """Return the SHA-256 of what acts in a source; empty where it has no such class.
+
+    It is the same for every version of Python.
+    """
     source_of = _Definitions()
     body = ast.parse(source).body
     classes = [
@@ -71,8 +91,7 @@ def changed(
         for key, recorded in History(connection).latest_applied_checksums().items()
         if key in loader.applied_migrations
         and (migration := loader.disk_migrations.get(key))
-        and (now := checksum(migration))
-        and now != recorded
+        and is_changed(migration, recorded)
     )
 
 
