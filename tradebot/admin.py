@@ -1,4 +1,7 @@
-"""What the admin pages of all apps share; each app registers its own models."""
+"""What the admin pages of all apps share, and the page of the schema's history.
+
+Each app registers its own models.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,17 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import BadRequest
-from django.db import DataError, models, transaction
+from django.db import DataError, connections, models, router, transaction
+from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html
 
 from tradebot.api.fields import MAX_DIGITS, MAX_LENGTH
 from tradebot.errors import ConflictError
 from tradebot.fields import ExactDecimalField
+from tradebot.models import SchemaEvent
+from tradebot.schema.history import OUTCOMES, History, format_seconds
 
 admin.site.site_header = admin.site.site_title = "TradeBot"
 admin.site.index_title = "Administration"
@@ -171,3 +178,133 @@ class NullIsNoFilter(admin.SimpleListFilter):
 class ActiveFilter(NullIsNoFilter):
     title = "active"
     parameter_name = "is_active"
+
+
+_BAR_PX = 120
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    title = "outcome"
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(outcome, outcome) for outcome in OUTCOMES]
+
+    def queryset(
+        self, request: HttpRequest, queryset: models.QuerySet[Any]
+    ) -> models.QuerySet[Any]:
+        return queryset.filter(outcome=self.value()) if self.value() else queryset
+
+
+@admin.register(SchemaEvent)
+class SchemaEventAdmin(RecordAdmin):
+    """What was done to the schema, the last action first; nobody can change it.
+
+    An action is one line, whose start and end are two rows.
+    """
+
+    list_display = (
+        "time",
+        "action",
+        "migration",
+        "outcome",
+        "duration_bar",
+        "who",
+        "version",
+    )
+    list_filter = (OutcomeFilter, "action", "app")
+    search_fields = ("app", "name", "os_user", "host", "version", "error", "end__error")
+    ordering = ("-id",)
+    date_hierarchy = "at"
+    actions = None
+    fields = (
+        "time",
+        "action",
+        "migration",
+        "outcome",
+        "duration",
+        "error_message",
+        "details_of_end",
+        "os_user",
+        "host",
+        "pid",
+        "db_user",
+        "session",
+        "version",
+        "run",
+        "checksum",
+    )
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: models.Model | None = None
+    ) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[SchemaEvent]:
+        return _history().queryset()
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not _history().has_table():
+            self.message_user(
+                request,
+                "This database has no history yet: migrate begins it with the next "
+                "migration.",
+            )
+        return super().changelist_view(request, extra_context)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        longest = max((row.duration or 0 for row in changelist.result_list), default=0)
+        for row in changelist.result_list:
+            row.share = (row.duration or 0) / longest if longest else 0
+        return changelist
+
+    @admin.display(description="time (UTC)", ordering="at")
+    def time(self, row: Any) -> str:
+        return f"{row.at:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(ordering=Concat("app", "name"))
+    def migration(self, row: Any) -> str:
+        return f"{row.app}.{row.name}".strip(".") or NOTHING
+
+    @admin.display(ordering="outcome")
+    def outcome(self, row: Any) -> str:
+        return str(row.outcome)
+
+    @admin.display(description="duration")
+    def duration(self, row: Any) -> str:
+        return NOTHING if row.duration is None else format_seconds(row.duration)
+
+    @admin.display(description="duration", ordering="duration")
+    def duration_bar(self, row: Any) -> str:
+        """Draw the duration beside the longest one of the page."""
+        if row.duration is None:
+            return NOTHING
+        # Attributes, not style=, which a content security policy may forbid.
+        return format_html(
+            '<svg width="{}" height="10" aria-hidden="true">'
+            '<rect width="{}" height="10" fill="{}"/></svg> {}',
+            _BAR_PX,
+            f"{max(1.0, row.share * _BAR_PX):.1f}",
+            "currentColor" if row.outcome == "ok" else "var(--error-fg)",
+            format_seconds(row.duration),
+        )
+
+    @admin.display(ordering="host")
+    def who(self, row: Any) -> str:
+        return f"{row.os_user}@{row.host}"
+
+    @admin.display(description="error")
+    def error_message(self, row: Any) -> str:
+        return row.message or NOTHING
+
+    @admin.display(description="details")
+    def details_of_end(self, row: Any) -> str:
+        details = row.end.details if hasattr(row, "end") else row.details
+        return NOTHING if details is None else str(details)
+
+
+def _history() -> History:
+    return History(connections[router.db_for_read(SchemaEvent)])

@@ -18,12 +18,15 @@ pytestmark = pytest.mark.postgresql
 DOCUMENTED: dict[str, Any] = json.loads(
     (Path(__file__).parent / "documented_schema.json").read_text()
 )
+MADE_BY_THE_SYSTEM = ("django_migrations", "tradebot_schema_events")
 
 
 def _our_tables(connection: BaseDatabaseWrapper) -> dict[str, Any]:
-    tables = read_catalogue(connection)
-    del tables["django_migrations"]
-    return tables
+    return {
+        name: table
+        for name, table in read_catalogue(connection).items()
+        if name not in MADE_BY_THE_SYSTEM
+    }
 
 
 def _sorted_constraints(tables: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +96,7 @@ def test_serial_sequences_belong_to_their_columns(
 
     sequences = [row for row in read_definitions(empty_database) if len(row) == 4]
 
-    assert [row for row in sequences if row[1] != "django_migrations"] == [
+    assert [row for row in sequences if row[1] not in MADE_BY_THE_SYSTEM] == [
         (f"{table}_id_seq", table, "id", "integer")
         for table in ("api_keys", "backtests", "bot_configs", "trades", "users")
     ]
