@@ -56,7 +56,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Not EmailField, whose column has a length.
     email = models.CharField("e-mail address")
     password = PasswordHashField("password", db_column="hashed_password")
-    is_active = models.BooleanField("active", default=True, db_default=True)  # type: ignore[assignment]  # a bool in Django
+    is_active = models.BooleanField("active", default=True, db_default=True)
     created_at = models.DateTimeField(editable=False, db_default=TransactionNow())
     updated_at = models.DateTimeField(auto_now=True, db_default=TransactionNow())
     # SHA-256 of the token in an open password reset, as hexadecimal digits.

@@ -183,4 +183,4 @@ def test_row_inserted_by_plain_sql_gets_its_defaults() -> None:
     user = User.objects.get()
 
     assert user.created_at is not None
-    assert (user.is_staff, user.is_superuser, user.is_active) == (False, False, None)
+    assert (user.is_staff, user.is_superuser, user.is_active) == (False, False, True)

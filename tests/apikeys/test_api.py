@@ -41,8 +41,8 @@ def test_create_stores_encrypted_and_answers_masked(
         "label": "main",
         "api_key_masked": "ABCD****IJKL",
         "is_valid": False,
-        "created_at": key.created_at.isoformat(),  # type: ignore[union-attr]
-        "updated_at": key.updated_at.isoformat(),  # type: ignore[union-attr]
+        "created_at": key.created_at.isoformat(),
+        "updated_at": key.updated_at.isoformat(),
     }
     assert key.user == user
     assert key.encrypted_api_key.startswith("gAAAA")

@@ -68,8 +68,8 @@ def test_create_required_fields_gets_defaults(api: JSONClient, user: User) -> No
     expected = dict.fromkeys(KEYS) | REQUIRED | DEFAULTS | {"strategy": "simple"}
     stored = {
         "id": bot.pk,
-        "created_at": bot.created_at.isoformat(),  # type: ignore[union-attr]
-        "updated_at": bot.updated_at.isoformat(),  # type: ignore[union-attr]
+        "created_at": bot.created_at.isoformat(),
+        "updated_at": bot.updated_at.isoformat(),
     }
     assert content == expected | stored
     assert content["created_at"].endswith("+00:00")

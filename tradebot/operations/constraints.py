@@ -47,6 +47,8 @@ class _Repairable(AddConstraint):
     ``repair`` is what an UPDATE of them would set, ``repaired`` says it in words.
     """
 
+    constraint: Any
+
     def __init__(
         self, model_name: str, constraint: Any, *, repair: str, repaired: str
     ) -> None:

@@ -47,14 +47,16 @@ class LockBudget:
 
 def with_retries(
     connection: BaseDatabaseWrapper,
-    tables: frozenset[str],
     attempt: Callable[[], None],
+    tables_of: Callable[[], frozenset[str]],
     say: Say,
 ) -> None:
-    """Call ``attempt`` until no lock on one of the tables is in its way.
+    """Call ``attempt`` until no lock is in its way.
 
-    It has to leave nothing behind when it fails. Raises ContentionError, which names
-    the sessions in the way, after settings.MIGRATION_LOCK_WAIT_S seconds.
+    ``tables_of`` returns the tables that it locks, for the messages.
+
+    ``attempt`` has to leave nothing behind when it fails. Raises ContentionError, which
+    names the sessions in the way, after settings.MIGRATION_LOCK_WAIT_S seconds.
     """
     began = time.monotonic()
     said = 0.0
@@ -66,6 +68,7 @@ def with_retries(
             if getattr(error.__cause__, "sqlstate", None) not in _RETRIED:
                 raise
             waited = time.monotonic() - began
+            tables = tables_of()
             blockers = _blockers(connection, tables)
             named = "; ".join(blockers) or "sessions that have ended since"
             if waited > settings.MIGRATION_LOCK_WAIT_S:

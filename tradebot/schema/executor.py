@@ -6,8 +6,9 @@ the target, those that a squashed one replaces too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
 from typing import Any
 
 from django.db import transaction
@@ -17,8 +18,12 @@ from django.db.migrations import executor as django_executor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
+from tradebot.models import Action
 from tradebot.schema.batches import run_batches
+from tradebot.schema.checksum import checksum
 from tradebot.schema.contention import LockBudget, with_retries
+from tradebot.schema.history import History
+from tradebot.schema.locks import predict
 from tradebot.schema.steps import (
     AnyStep,
     Batches,
@@ -41,6 +46,10 @@ class MigrationExecutor(django_executor.MigrationExecutor):
     the next message of the kind replaces.
     """
 
+    @cached_property
+    def history(self) -> History:
+        return History(self.connection)
+
     def migration_plan(
         self, targets: Iterable[tuple[str, str | None]], clean_start: bool = False
     ) -> list[tuple[Migration, bool]]:
@@ -60,20 +69,29 @@ class MigrationExecutor(django_executor.MigrationExecutor):
         fake_initial: bool = False,
     ) -> ProjectState:
         if fake or fake_initial:
-            return super().apply_migration(state, migration, fake, fake_initial)
+            state = super().apply_migration(state, migration, fake, fake_initial)
+            self.history.record(
+                Action.FAKE,
+                migration.app_label,
+                migration.name,
+                checksum=checksum(migration),
+            )
+            return state
         self._tell("apply_start", migration)
+        with self._recorded(Action.APPLY, migration) as succeed:
 
-        def record() -> None:
-            self.record_migration(migration)  # type: ignore[call-arg, arg-type]  # as it is in Django 5.2
+            def record() -> None:
+                self.record_migration(migration)  # type: ignore[call-arg, arg-type]  # as it is in Django 5.2
+                succeed()
 
-        if self.connection.vendor == "postgresql":
-            steps, state = compile_migration(self.connection, migration, state)
-            self._run(migration, steps, record)
-        else:
-            with self.connection.schema_editor(atomic=True) as schema_editor:
-                state = migration.apply(state, schema_editor)
-                _run_deferred(schema_editor)
-                record()
+            if self.connection.vendor == "postgresql":
+                steps, state = compile_migration(self.connection, migration, state)
+                self._run(migration, steps, record)
+            else:
+                with self.connection.schema_editor(atomic=True) as schema_editor:
+                    state = migration.apply(state, schema_editor)
+                    _run_deferred(schema_editor)
+                    record()
         self._tell("apply_success", migration)
         return state
 
@@ -81,31 +99,55 @@ class MigrationExecutor(django_executor.MigrationExecutor):
         self, state: ProjectState, migration: Migration, fake: bool = False
     ) -> ProjectState:
         if fake:
-            return super().unapply_migration(state, migration, fake)
+            state = super().unapply_migration(state, migration, fake)
+            self.history.record(Action.UNFAKE, migration.app_label, migration.name)
+            return state
         self._tell("unapply_start", migration)
+        with self._recorded(Action.REVERSE, migration) as succeed:
 
-        def record() -> None:
-            key = (migration.app_label, migration.name)
-            squashed = [
-                each
-                for each, replacement in self.loader.replacements.items()
-                if key in replacement.replaces
-            ]
-            for app_label, name in [*migration.replaces, key, *squashed]:
-                self.recorder.record_unapplied(app_label, name)
+            def record() -> None:
+                key = (migration.app_label, migration.name)
+                squashed = [
+                    each
+                    for each, replacement in self.loader.replacements.items()
+                    if key in replacement.replaces
+                ]
+                for app_label, name in [*migration.replaces, key, *squashed]:
+                    self.recorder.record_unapplied(app_label, name)
+                succeed()
 
-        if self.connection.vendor == "postgresql":
-            steps, state = compile_migration(
-                self.connection, migration, state, backwards=True
-            )
-            self._run(migration, steps, record)
-        else:
-            with self.connection.schema_editor(atomic=True) as schema_editor:
-                state = migration.unapply(state, schema_editor)
-                _run_deferred(schema_editor)
-                record()
+            if self.connection.vendor == "postgresql":
+                steps, state = compile_migration(
+                    self.connection, migration, state, backwards=True
+                )
+                self._run(migration, steps, record)
+            else:
+                with self.connection.schema_editor(atomic=True) as schema_editor:
+                    state = migration.unapply(state, schema_editor)
+                    _run_deferred(schema_editor)
+                    record()
         self._tell("unapply_success", migration)
         return state
+
+    @contextmanager
+    def _recorded(
+        self, action: Action, migration: Migration
+    ) -> Iterator[Callable[[], None]]:
+        """Record in the history that a migration begins, and that it fails if it does.
+
+        Yields what records its success, in the transaction of the work.
+        """
+        entry = self.history.begin(
+            action,
+            migration.app_label,
+            migration.name,
+            checksum(migration) if action == Action.APPLY else "",
+        )
+        try:
+            yield lambda: self.history.succeed(entry)
+        except BaseException as error:
+            self.history.fail(entry, error)
+            raise
 
     def _run(
         self, migration: Migration, steps: Sequence[AnyStep], record: Callable[[], None]
@@ -127,7 +169,7 @@ class MigrationExecutor(django_executor.MigrationExecutor):
             record()
 
     def _retry(self, attempt: Callable[[], None], *steps: AnyStep) -> None:
-        with_retries(self.connection, frozenset(), attempt, self._say)
+        with_retries(self.connection, attempt, partial(_tables, steps), self._say)
 
     def _run_alone(self, step: AnyStep) -> None:
         if isinstance(step, LiveStep):
@@ -162,11 +204,11 @@ class MigrationExecutor(django_executor.MigrationExecutor):
 
     def _say(self, message: str) -> None:
         if self.progress_callback:
-            self.progress_callback("say", message, False)
+            self.progress_callback("say", message, False)  # type: ignore[arg-type]  # see the class
 
     def _show(self, message: str) -> None:
         if self.progress_callback:
-            self.progress_callback("show", message, False)
+            self.progress_callback("show", message, False)  # type: ignore[arg-type]  # likewise
 
 
 def chain_loader(connection: BaseDatabaseWrapper) -> MigrationLoader:
@@ -179,6 +221,17 @@ def chain_loader(connection: BaseDatabaseWrapper) -> MigrationLoader:
     for key, squashed in loader.replacements.items():
         loader.graph.remove_replacement_node(key, squashed.replaces)
     return loader
+
+
+def _tables(steps: Iterable[AnyStep]) -> frozenset[str]:
+    """Return the tables that the steps lock."""
+    return frozenset(
+        table
+        for step in steps
+        if not isinstance(step, LiveStep)
+        for statement in statements_of(step)
+        for table in predict(statement).locks
+    )
 
 
 def _run_deferred(schema_editor: Any) -> None:

@@ -40,7 +40,7 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 _MAX_ERROR = 500  # characters
 _REFUSAL = f"{TABLE} is append-only: rows are neither changed nor deleted"
-_SAME_ROW = f"SELECT 1 FROM {TABLE} WHERE id = NEW.id OR start_id = NEW.start_id"  # noqa: S608
+_SAME_ROW = f"SELECT 1 FROM {TABLE} WHERE id = NEW.id OR start_id = NEW.start_id"
 _GUARDS = {
     # For each statement, so that TRUNCATE is among them.
     "postgresql": (
@@ -311,7 +311,7 @@ class History:
             return {}
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT app, name, action, checksum FROM {TABLE} WHERE id IN ("  # noqa: S608
+                f"SELECT app, name, action, checksum FROM {TABLE} WHERE id IN ("
                 f"SELECT max(id) FROM {TABLE} WHERE event = %s GROUP BY app, name)",
                 [Event.SUCCEEDED],
             )

@@ -79,7 +79,7 @@ class StepEditor(DatabaseSchemaEditor):
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         # Not atomic: Django's would begin a transaction.
-        super().__init__(connection, collect_sql=True, atomic=False)  # type: ignore[call-arg]  # it takes them
+        super().__init__(connection, collect_sql=True, atomic=False)
         self.steps: list[AnyStep] = []
         self._removing_field = False
 
@@ -96,7 +96,7 @@ class StepEditor(DatabaseSchemaEditor):
             )
         self.steps.append(Step(statements=(text,)))
 
-    def _constraint_names(  # type: ignore[override]
+    def _constraint_names(
         self, *args: Any, foreign_key: bool | None = None, **kwargs: Any
     ) -> list[str]:
         if foreign_key and self._removing_field:

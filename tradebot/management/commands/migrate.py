@@ -7,6 +7,7 @@ in the way is said in one sentence.
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 from django.conf import settings
@@ -16,10 +17,13 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
+from tradebot.schema.contention import ContentionError
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.lock import Lock, LockError, migration_lock
 from tradebot.schema.pooler import TransactionPoolerError, refuse_transaction_pooler
 from tradebot.schema.version import SchemaVersion, read_version, unknown_migrations
+
+_LOG_EVERY_S = 10.0
 
 # Django's command makes its executor by this name and asks for no other.
 migrate.MigrationExecutor = MigrationExecutor  # type: ignore[attr-defined]  # it is
@@ -27,6 +31,7 @@ migrate.MigrationExecutor = MigrationExecutor  # type: ignore[attr-defined]  # i
 
 class Command(migrate.Command):
     lock: Lock
+    _shown = 0.0
 
     # Not handle(): the system checks, which ask the database too, come before it.
     def execute(self, *args: Any, **options: Any) -> str | None:
@@ -58,7 +63,7 @@ class Command(migrate.Command):
                 refuse_transaction_pooler(connection)
             with migration_lock(connection, self.stdout.write) as self.lock:
                 super().handle(*args, **options)
-        except (LockError, TransactionPoolerError) as error:
+        except (ContentionError, LockError, TransactionPoolerError) as error:
             raise CommandError(str(error)) from error
         if unknown := unknown_migrations(connection):
             version = SchemaVersion(missing=(), unknown=unknown)
@@ -67,11 +72,28 @@ class Command(migrate.Command):
     def migration_progress_callback(
         self, action: str, migration: Any = None, fake: bool = False
     ) -> None:
+        if action == "say":
+            self.stdout.write(f"\n{migration}")
+            return
+        if action == "show":
+            self._show(migration)
+            return
         if action in ("apply_start", "unapply_start"):
             self.lock.begin(str(migration))
         elif action in ("apply_success", "unapply_success"):
             self.lock.check()
         super().migration_progress_callback(action, migration, fake)
+
+    def _show(self, progress: str) -> None:
+        """Overwrite the last line of a terminal; add a line to a log now and then."""
+        if self.verbosity < 1:
+            return
+        if self.stdout.isatty():
+            self.stdout.write(f"\r  {progress}\x1b[K", ending="")
+            self.stdout.flush()
+        elif time.monotonic() - self._shown > _LOG_EVERY_S:
+            self._shown = time.monotonic()
+            self.stdout.write(f"\n  {progress}")
 
 
 def _refuse_unadopted(connection: BaseDatabaseWrapper) -> None:
