@@ -139,7 +139,11 @@ class _AlterFieldInSteps(AlterField):
         if _is_postgresql(schema_editor):
             model = to_state.apps.get_model(app_label, self.model_name)
             field = model._meta.get_field(self.name)
-            perform(schema_editor, *self.forwards(schema_editor, model, field))
+            old = from_state.apps.get_model(app_label, self.model_name)
+            steps = self.forwards(
+                schema_editor, model, field, old._meta.get_field(self.name)
+            )
+            perform(schema_editor, *steps)
         else:
             super().database_forwards(app_label, schema_editor, from_state, to_state)
 
@@ -153,7 +157,11 @@ class _AlterFieldInSteps(AlterField):
         if _is_postgresql(schema_editor):
             model = to_state.apps.get_model(app_label, self.model_name)
             field = model._meta.get_field(self.name)
-            perform(schema_editor, *self.backwards(schema_editor, model, field))
+            new = from_state.apps.get_model(app_label, self.model_name)
+            steps = self.backwards(
+                schema_editor, model, field, new._meta.get_field(self.name)
+            )
+            perform(schema_editor, *steps)
         else:
             super().database_backwards(app_label, schema_editor, from_state, to_state)
 
@@ -161,7 +169,7 @@ class _AlterFieldInSteps(AlterField):
         raise NotImplementedError
 
     def backwards(
-        self, schema_editor: Any, model: Any, field: Any
+        self, schema_editor: Any, model: Any, field: Any, new: Any
     ) -> Sequence[AnyStep]:
         raise NotImplementedError
 
@@ -193,7 +201,7 @@ class ConvertToIdentity(_AlterFieldInSteps):
         ]
 
     def backwards(
-        self, schema_editor: Any, model: Any, field: Any
+        self, schema_editor: Any, model: Any, field: Any, new: Any
     ) -> Sequence[AnyStep]:
         table, column = model._meta.db_table, field.column
         sequence = f"{table}_{column}_seq"
@@ -235,7 +243,7 @@ class ConvertToTimestampWithZone(_AlterFieldInSteps):
         return [_retype(model._meta.db_table, field.column, "timestamp with time zone")]
 
     def backwards(
-        self, schema_editor: Any, model: Any, field: Any
+        self, schema_editor: Any, model: Any, field: Any, new: Any
     ) -> Sequence[AnyStep]:
         return [
             _retype(model._meta.db_table, field.column, "timestamp without time zone")
@@ -320,7 +328,7 @@ class FillAndRequire(_AlterFieldInSteps):
             statement=NULLS.fill_batch(table, key, column, self.fill),
         )
         steps: list[AnyStep] = [Step(statements=(NULLS_TABLE,))]
-        if field.db_default is not models.NOT_PROVIDED:
+        if field.has_db_default() and not old.has_db_default():
             default, parameters = schema_editor.db_default_sql(field)
             default %= tuple(map(schema_editor.quote_value, parameters))
             steps.append(
@@ -350,11 +358,11 @@ class FillAndRequire(_AlterFieldInSteps):
         ]
 
     def backwards(
-        self, schema_editor: Any, model: Any, field: Any
+        self, schema_editor: Any, model: Any, field: Any, new: Any
     ) -> Sequence[AnyStep]:
         table, key, column = model._meta.db_table, model._meta.pk.column, field.column
         statements = [f'ALTER TABLE "{table}" ALTER COLUMN "{column}" DROP NOT NULL']
-        if field.db_default is models.NOT_PROVIDED:
+        if new.has_db_default() and not field.has_db_default():
             statements.append(
                 f'ALTER TABLE "{table}" ALTER COLUMN "{column}" DROP DEFAULT'
             )

@@ -1,0 +1,58 @@
+"""A schema of its own on the same server, to try migrations in, that leaves no trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tradebot.schema.steps import AnyStep, Batches, LiveStep, Step, is_done
+
+_NAME = "tradebot_scratch"
+
+
+@contextmanager
+def scratch_schema(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let names mean tables of an empty schema; undo everything at the end.
+
+    PostgreSQL only. No table of the database is touched or locked.
+    """
+    with transaction.atomic(using=connection.alias):
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE SCHEMA {_NAME}")
+            cursor.execute(f"SET LOCAL search_path TO {_NAME}")
+        try:
+            yield
+        finally:
+            transaction.set_rollback(True, using=connection.alias)
+
+
+def replay(
+    connection: BaseDatabaseWrapper, steps: Sequence[AnyStep]
+) -> Iterator[tuple[AnyStep, str]]:
+    """Do steps in a scratch schema, yielding each statement just before it is executed.
+
+    Those that cannot be in a transaction take the form that can. Yields an operation
+    that only Django can do with its description.
+    """
+    for step in steps:
+        if isinstance(step, LiveStep):
+            yield step, step.description
+            with connection.schema_editor(atomic=False) as schema_editor:
+                step.run(schema_editor)
+            continue
+        if isinstance(step, Batches):
+            yield step, step.statement.format(rows=step.todo)
+            continue  # there are no rows
+        done = is_done(connection, step)
+        for statement in step.statements:
+            yield step, statement
+            if not done:
+                with connection.cursor() as cursor:
+                    cursor.execute(_in_transaction(step, statement))
+
+
+def _in_transaction(step: Step, statement: str) -> str:
+    return statement if step.transactional else statement.replace(" CONCURRENTLY", "")
