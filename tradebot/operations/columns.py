@@ -165,7 +165,9 @@ class _AlterFieldInSteps(AlterField):
         else:
             super().database_backwards(app_label, schema_editor, from_state, to_state)
 
-    def forwards(self, schema_editor: Any, model: Any, field: Any) -> Sequence[AnyStep]:
+    def forwards(
+        self, schema_editor: Any, model: Any, field: Any, old: Any
+    ) -> Sequence[AnyStep]:
         raise NotImplementedError
 
     def backwards(
@@ -182,7 +184,9 @@ class ConvertToIdentity(_AlterFieldInSteps):
     ``serial`` again.
     """
 
-    def forwards(self, schema_editor: Any, model: Any, field: Any) -> Sequence[AnyStep]:
+    def forwards(
+        self, schema_editor: Any, model: Any, field: Any, old: Any
+    ) -> Sequence[AnyStep]:
         table, column = model._meta.db_table, field.column
         sequence = f"{table}_{column}_seq"
         return [
@@ -239,7 +243,9 @@ class ConvertToTimestampWithZone(_AlterFieldInSteps):
     table is written anew. The reverse gives the times of that zone back.
     """
 
-    def forwards(self, schema_editor: Any, model: Any, field: Any) -> Sequence[AnyStep]:
+    def forwards(
+        self, schema_editor: Any, model: Any, field: Any, old: Any
+    ) -> Sequence[AnyStep]:
         return [_retype(model._meta.db_table, field.column, "timestamp with time zone")]
 
     def backwards(
@@ -317,7 +323,9 @@ class FillAndRequire(_AlterFieldInSteps):
             )
             schema_editor.execute(NULLS.forget(table, column), None)
 
-    def forwards(self, schema_editor: Any, model: Any, field: Any) -> Sequence[AnyStep]:
+    def forwards(
+        self, schema_editor: Any, model: Any, field: Any, old: Any
+    ) -> Sequence[AnyStep]:
         table, key, column = model._meta.db_table, model._meta.pk.column, field.column
         required = _is_required(table, column)
         name = f"{table}_{column}_required"
@@ -478,6 +486,7 @@ class ConvertToJSONB(Operation):
                     "::json"
                 ),
                 repaired="replaces the characters by the replacement character",
+                show=(field.column,),
                 only="postgresql",
             )
             for field in map(model._meta.get_field, self.fields)

@@ -61,3 +61,30 @@ class NULLS:
             f"DELETE FROM {_NULLS} "
             f"WHERE table_name = '{table}' AND column_name = '{column}'"
         )
+
+
+_REPAIRS = f"{PREFIX}repairs"
+
+# A row for each row that a repair replaced or deleted, as JSON.
+REPAIRS_TABLE = (
+    f"CREATE TABLE IF NOT EXISTS {_REPAIRS} (rule varchar NOT NULL, "
+    "table_name varchar NOT NULL, key integer NOT NULL, was text NOT NULL, "
+    "at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP)"
+)
+
+
+class REPAIRS:
+    """SQL for the archive of repaired rows."""
+
+    @staticmethod
+    def keep(vendor: str, table: str, key: str, columns: list[str], where: str) -> str:
+        """Return the statement that archives rows; its parameter is the rule."""
+        if vendor == "postgresql":
+            row = f'row_to_json("{table}")::text'
+        else:
+            pairs = ", ".join(f"'{column}', \"{column}\"" for column in columns)
+            row = f"json_object({pairs})"
+        return (
+            f"INSERT INTO {_REPAIRS} (rule, table_name, key, was) "
+            f'SELECT %s, \'{table}\', "{key}", {row} FROM "{table}" WHERE {where}'
+        )

@@ -307,19 +307,27 @@ class History:
 
         Without those that went back since.
         """
+        return {
+            (app, name): checksum
+            for app, name, action, checksum in self._latest()
+            if action in (Action.APPLY, Action.ADOPT, Action.FAKE) and checksum
+        }
+
+    def latest_actions(self) -> dict[MigrationKey, str]:
+        """Return what was done last, and succeeded, with each migration."""
+        return {(app, name): action for app, name, action, _ in self._latest()}
+
+    def _latest(self) -> list[tuple[str, str, str, str]]:
         if not self.has_table():
-            return {}
+            return []
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT app, name, action, checksum FROM {TABLE} WHERE id IN ("
                 f"SELECT max(id) FROM {TABLE} WHERE event = %s GROUP BY app, name)",
                 [Event.SUCCEEDED],
             )
-            return {
-                (app, name): checksum
-                for app, name, action, checksum in cursor.fetchall()
-                if action in (Action.APPLY, Action.ADOPT, Action.FAKE) and checksum
-            }
+            rows: list[tuple[str, str, str, str]] = cursor.fetchall()
+        return rows
 
     def _running(self) -> int:
         """Return the id of the action that runs now, 0 if none does.

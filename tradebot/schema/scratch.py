@@ -1,4 +1,4 @@
-"""A schema of its own on the same server, to try migrations in, that leaves no trace."""
+"""A schema on the same server to try migrations in, which leaves no trace."""
 
 from __future__ import annotations
 
