@@ -41,6 +41,12 @@ def _drop(table: str, name: str) -> Step:
     )
 
 
+def _columns(model: Any, expression: Any) -> tuple[str, ...]:
+    """Return the columns that an expression is about."""
+    references = {name for name, *_ in model._get_expr_references(expression)}
+    return tuple(model._meta.get_field(name).column for name in sorted(references))
+
+
 class _Repairable(AddConstraint):
     """A constraint that knows how to bring rows into line that break it.
 
@@ -108,10 +114,7 @@ class AddCheck(_Repairable):
     ) -> list[DataRule]:
         model = state.apps.get_model(app_label, self.model_name)
         check = self.constraint._get_check_sql(model, schema_editor)
-        columns = [
-            model._meta.get_field(name).column
-            for name in sorted(model._get_expr_references(self.constraint.condition))
-        ]
+        columns = _columns(model, self.constraint.condition)
         return [
             DataRule(
                 name=self.constraint.name,
@@ -121,7 +124,7 @@ class AddCheck(_Repairable):
                 where=f"({check}) IS FALSE",
                 repair=self.repair,
                 repaired=self.repaired,
-                show=tuple(columns),
+                show=columns,
             )
         ]
 
@@ -163,13 +166,7 @@ class AddUniqueIndex(_Repairable):
                 ),
                 repair=self.repair,
                 repaired=self.repaired,
-                show=tuple(
-                    model._meta.get_field(name).column
-                    for name in sorted(
-                        model._get_expr_references(self.constraint.expressions[0]),
-                        key=str,
-                    )
-                ),
+                show=_columns(model, self.constraint.expressions[0]),
             )
         ]
 

@@ -105,28 +105,87 @@ def find_violations(
 def repair(connection: BaseDatabaseWrapper, rule: DataRule) -> int:
     """Bring the rows that break a rule into line with it; return how many.
 
-    Each is archived as it was, in the same transaction.
+    Where they are deleted, so are the rows that refer to them. Each is archived as it
+    was, in the same transaction.
     """
-    table, key = map(connection.ops.quote_name, (rule.table, rule.key))
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(REPAIRS_TABLE)
         if rule.setup:
             cursor.execute(rule.setup)
-        cursor.execute(f"SELECT {key} FROM {table} WHERE {rule.where} ORDER BY {key}")
-        keys = [row[0] for row in cursor.fetchall()]
-        if not keys:
-            return 0
-        chosen = f"{key} IN ({', '.join(map(str, keys))})"
-        columns = sorted(_columns(connection)[rule.table])
-        cursor.execute(
-            REPAIRS.keep(connection.vendor, rule.table, rule.key, columns, chosen),
-            [rule.name],
-        )
-        if rule.repair is None:
-            cursor.execute(f"DELETE FROM {table} WHERE {chosen}")
-        else:
+        keys = _keys(connection, rule.table, rule.key, rule.where)
+        chosen = _in(rule.key, keys)
+        if keys and rule.repair is None:
+            _delete(connection, rule, rule.table, rule.key, keys)
+        elif keys:
+            _archive(connection, rule, rule.table, rule.key, keys)
+            table = connection.ops.quote_name(rule.table)
             cursor.execute(f"UPDATE {table} SET {rule.repair} WHERE {chosen}")
     return len(keys)
+
+
+def _delete(
+    connection: BaseDatabaseWrapper,
+    rule: DataRule,
+    table: str,
+    key: str,
+    keys: list[int],
+) -> None:
+    for child, column in _references_to(connection, table):
+        (child_key,) = _primary_keys(connection, child)
+        dependent = _keys(connection, child, child_key, _in(column, keys))
+        if dependent:
+            _delete(connection, rule, child, child_key, dependent)
+    _archive(connection, rule, table, key, keys)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {connection.ops.quote_name(table)} WHERE {_in(key, keys)}"
+        )
+
+
+def _archive(
+    connection: BaseDatabaseWrapper,
+    rule: DataRule,
+    table: str,
+    key: str,
+    keys: list[int],
+) -> None:
+    columns = sorted(_columns(connection)[table])
+    statement = REPAIRS.keep(connection.vendor, table, key, columns, _in(key, keys))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [rule.name])
+
+
+def _keys(
+    connection: BaseDatabaseWrapper, table: str, key: str, where: str
+) -> list[int]:
+    table, key = map(connection.ops.quote_name, (table, key))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {key} FROM {table} WHERE {where} ORDER BY {key}")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _in(column: str, keys: list[int]) -> str:
+    return f'"{column}" IN ({", ".join(map(str, keys))})'
+
+
+def _references_to(
+    connection: BaseDatabaseWrapper, table: str
+) -> list[tuple[str, str]]:
+    """Return the tables and columns of the foreign keys that refer to a table."""
+    with connection.cursor() as cursor:
+        return [
+            (child, column)
+            for child in connection.introspection.table_names(cursor)
+            for column, (_, parent) in connection.introspection.get_relations(
+                cursor, child
+            ).items()
+            if parent == table
+        ]
+
+
+def _primary_keys(connection: BaseDatabaseWrapper, table: str) -> list[str]:
+    with connection.cursor() as cursor:
+        return connection.introspection.get_primary_key_columns(cursor, table) or []
 
 
 def _violation(connection: BaseDatabaseWrapper, rule: DataRule) -> Violation:
