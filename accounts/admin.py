@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from accounts.forms import UserChangeForm, UserCreationForm
 from accounts.models import User
-from tradebot.admin import ActiveFilter, ModelAdmin
+from tradebot.admin import ModelAdmin
 
 _PERMISSIONS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -43,14 +43,14 @@ class UserAdmin(ModelAdmin, auth_admin.UserAdmin):
     add_form_template = None  # Django's asks whether there shall be a password
     list_display = (
         "email",
-        "active",
+        "is_active",
         "is_staff",
         "is_superuser",
         "last_login",
         "created_at",
         "updated_at",
     )
-    list_filter = (ActiveFilter, "is_staff", "is_superuser")
+    list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("email",)
     ordering = ("email",)
     date_hierarchy = "created_at"
@@ -63,10 +63,6 @@ class UserAdmin(ModelAdmin, auth_admin.UserAdmin):
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("email", "password1", "password2")}),
     )
-
-    @admin.display(description="active", boolean=True, ordering="is_active")
-    def active(self, user: User) -> bool:
-        return bool(user.is_active)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: models.Model | None = None

@@ -40,15 +40,11 @@ class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> User:
         """Return the user of this e-mail address, whatever its case.
 
-        An exact match wins: the old program let addresses differ by case alone.
-        Raises User.DoesNotExist, also where several differ from it by case only.
+        Raises User.DoesNotExist.
         """
-        matches = list(self.filter(email__iexact=username or ""))
-        exact = [user for user in matches if user.email == username]
-        for candidates in (exact, matches):
-            if len(candidates) == 1:
-                return candidates[0]
-        raise self.model.DoesNotExist
+        # As in the unique index, which is not used for iexact.
+        lower = Lower(models.Value(username or ""))
+        return self.alias(lower=Lower("email")).get(lower=lower)
 
 
 class User(AbstractBaseUser, PermissionsMixin):

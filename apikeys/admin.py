@@ -9,34 +9,25 @@ from django.http import HttpRequest
 
 from apikeys.models import APIKey
 from apikeys.services import api_key_delete, api_key_update
-from tradebot.admin import ModelAdmin, NullIsNoFilter
-
-
-class ValidFilter(NullIsNoFilter):
-    title = "valid"
-    parameter_name = "is_valid"
+from tradebot.admin import ModelAdmin
 
 
 @admin.register(APIKey)
 class APIKeyAdmin(ModelAdmin):
     """Masked keys; their label can be edited."""
 
-    list_display = ("__str__", "user", "key", "valid", "created_at", "updated_at")
+    list_display = ("__str__", "user", "key", "is_valid", "created_at", "updated_at")
     list_select_related = ("user",)
-    list_filter = (ValidFilter,)
+    list_filter = ("is_valid",)
     search_fields = ("label", "user__email")
     ordering = ("-id",)
     date_hierarchy = "created_at"
-    fields = ("user", "label", "key", "valid", "created_at", "updated_at")
-    readonly_fields = ("user", "key", "valid", "created_at", "updated_at")
+    fields = ("user", "label", "key", "is_valid", "created_at", "updated_at")
+    readonly_fields = ("user", "key", "is_valid", "created_at", "updated_at")
 
     @admin.display(description="key")
     def key(self, api_key: APIKey) -> str:
         return api_key.masked
-
-    @admin.display(description="valid", boolean=True, ordering="is_valid")
-    def valid(self, api_key: APIKey) -> bool:
-        return bool(api_key.is_valid)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

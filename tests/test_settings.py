@@ -47,6 +47,8 @@ MALFORMED = [
     ("JWT_ALGORITHM", "none"),
     ("JWT_SECRET", "hunter2"),
     ("LOG_LEVEL", "LOUD"),
+    ("MIGRATION_LOCK_TIMEOUT_MS", "long"),
+    ("MIGRATION_LOCK_WAIT_S", "ten"),
     ("MIGRATION_DATABASE_URL", "mysql://someone:hunter2@localhost/tradebot"),
     ("REMEMBER_ME_EXPIRE_MINUTES", "1.5"),
     ("SECRET_KEY", "hunter2"),

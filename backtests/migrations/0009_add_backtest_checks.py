@@ -22,7 +22,10 @@ class Migration(migrations.Migration):
                 name="backtests_market_type",
                 violation_error_message="market_type must be spot or futures",
             ),
-            repair="market_type = 'spot'",
-            repaired="sets market_type to spot",
+            repair=(
+                "market_type = CASE WHEN lower(market_type) LIKE '%futures%' "
+                "THEN 'futures' ELSE 'spot' END"
+            ),
+            repaired="sets it to the one of the two that it names, or to spot",
         ),
     ]

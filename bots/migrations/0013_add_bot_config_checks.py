@@ -32,7 +32,10 @@ class Migration(migrations.Migration):
                 name="bot_configs_position_type",
                 violation_error_message="position_type must be spot or futures",
             ),
-            repair="position_type = NULL",
-            repaired="sets position_type to NULL, which means spot",
+            repair=(
+                "position_type = CASE WHEN lower(position_type) LIKE '%futures%' "
+                "THEN 'futures' ELSE 'spot' END"
+            ),
+            repaired="sets it to the one of the two that it names, or to spot",
         ),
     ]

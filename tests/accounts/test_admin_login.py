@@ -47,17 +47,6 @@ def test_log_in_accepts_the_address_in_any_case(email: str) -> None:
     assert log_in(email, PASSWORD) == ""
 
 
-def test_log_in_of_addresses_that_differ_by_case_takes_the_exact_one() -> None:
-    make_superuser("admin@example.com")
-    twin = make_superuser("Admin@example.com")
-    twin.set_password("Another password 1!")
-    twin.save()
-
-    assert log_in("Admin@example.com", "Another password 1!") == ""
-    assert log_in("admin@example.com", PASSWORD) == ""
-    assert "correct e-mail address" in log_in("ADMIN@example.com", PASSWORD)
-
-
 def test_log_in_of_an_inactive_user_is_refused_with_the_reason() -> None:
     user = make_superuser()
     user.is_active = False

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import DataError, IntegrityError
+from django.db import DataError, IntegrityError, connection, transaction
 from django.test import Client, override_settings
 from django.urls import path
 from rest_framework.request import Request
@@ -31,7 +31,9 @@ class BreakingView(APIView):
                 make_trade(bot, binance_order_id="once")
                 make_trade(bot, binance_order_id="once")
             case "orphan":
-                Trade.objects.filter(bot_config=bot).update(bot_config_id=999_999)
+                with transaction.atomic():
+                    Trade.objects.filter(bot_config=bot).update(bot_config_id=999_999)
+                    connection.check_constraints()  # as at the commit
             case "null":
                 BotConfig.objects.filter(pk=bot.pk).update(stop_loss_perc=None)
             case "data":

@@ -93,19 +93,6 @@ def test_key_is_not_added(superuser: Client) -> None:
     assert superuser.get(admin_url("add", APIKey)).status_code == 403
 
 
-def test_filter_by_not_valid_finds_null(superuser: Client, rows: Rows) -> None:
-    path = admin_url("changelist", APIKey)
-    APIKey.objects.update(is_valid=None)
-
-    def found(choice: str) -> int:
-        count: int = (
-            superuser.get(path, {"is_valid": choice}).context["cl"].result_count
-        )
-        return count
-
-    assert (found("yes"), found("no")) == (0, 1)
-
-
 def test_label_that_the_user_has_already_is_refused(
     superuser: Client, rows: Rows
 ) -> None:

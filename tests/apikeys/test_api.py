@@ -147,12 +147,6 @@ def test_default_without_key_is_missing(stranger: JSONClient, method: str) -> No
     read_problem(stranger.send(method, DEFAULT), 404)
 
 
-def test_read_key_never_checked_is_not_valid(api: JSONClient, key: APIKey) -> None:
-    APIKey.objects.filter(pk=key.pk).update(is_valid=None)
-
-    assert read(api.send("GET", detail(key)))["is_valid"] is False
-
-
 def test_change_label_keeps_validity(api: JSONClient, key: APIKey) -> None:
     APIKey.objects.filter(pk=key.pk).update(is_valid=True)
 

@@ -41,7 +41,7 @@ def test_list_has_own_fifty_newest(
         make_backtest(user, created_at=now - dt.timedelta(days=days))
         for days in (2, 0, *range(3, 51))
     ]
-    make_backtest(user, created_at=None)  # of unknown age: the oldest
+    make_backtest(user, created_at=now - dt.timedelta(days=99))
 
     with django_assert_num_queries(2):  # who asks, and the list
         content = read(api.send("GET", LIST))
@@ -86,7 +86,7 @@ def test_detail_has_documented_fields(api: JSONClient, user: User) -> None:
         monthly_results=months,
         total_return=1.005,
         final_capital=1000.123456,
-        market_type="FUTURES",
+        market_type="futures",
     )
 
     content = read(api.send("GET", detail(backtest)))

@@ -103,12 +103,12 @@ def test_value_out_of_its_bounds_is_refused(
 def test_bot_that_breaks_bounds_can_be_repaired_field_by_field(
     superuser: Client, rows: Rows
 ) -> None:
-    BotConfig.objects.update(leverage=500, ema_fast=-1)
+    BotConfig.objects.update(rsi_period=-5, ema_fast=-1)
 
-    edit(superuser, rows.bot, leverage="125")
+    edit(superuser, rows.bot, rsi_period="14")
 
     rows.bot.refresh_from_db()
-    assert (rows.bot.leverage, rows.bot.ema_fast) == (125, -1)
+    assert (rows.bot.rsi_period, rows.bot.ema_fast) == (14, -1)
 
 
 def test_form_sent_unedited_changes_nothing(superuser: Client, rows: Rows) -> None:
@@ -362,15 +362,13 @@ def test_value_that_the_api_refuses_is_refused(
 def test_bot_with_words_of_the_old_program_can_be_stopped(
     superuser: Client, rows: Rows
 ) -> None:
-    BotConfig.objects.update(
-        is_active=True, strategy="macd", position_type="margin", timeframe="2h", name=""
-    )
+    BotConfig.objects.update(is_active=True, strategy="macd", timeframe="2h", name="")
 
     edit(superuser, rows.bot, is_active="", name="Named now")
 
     rows.bot.refresh_from_db()
     assert not rows.bot.is_active
-    assert (rows.bot.strategy, rows.bot.position_type) == ("macd", "margin")
+    assert (rows.bot.strategy, rows.bot.timeframe) == ("macd", "2h")
 
 
 @pytest.mark.parametrize(

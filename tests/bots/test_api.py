@@ -270,7 +270,7 @@ def test_read_row_of_the_old_program_answers_it_as_it_is(
         name="",
         timeframe="3d",
         strategy="grid",
-        leverage=500,
+        rsi_period=-7,
         is_active=None,
         take_profit_perc=Decimal(-5),
     )
@@ -281,7 +281,7 @@ def test_read_row_of_the_old_program_answers_it_as_it_is(
 
     assert content["timeframe"] == "3d"
     assert content["strategy"] == "grid"
-    assert content["leverage"] == 500
+    assert content["rsi_period"] == -7
     assert content["is_active"] is None
     assert content["stop_loss_perc"] is None
     assert content["take_profit_perc"] == -5

@@ -38,16 +38,6 @@ def test_trade_shows_all_digits_and_its_second(superuser: Client) -> None:
         assert "2025-05-23 12:34:56" in text
 
 
-def test_trade_without_time_is_listed(superuser: Client) -> None:
-    rows = make_rows()
-    Trade.objects.update(timestamp=None)
-
-    text = superuser.get(admin_url("changelist", Trade)).content.decode()
-
-    assert '<td class="field-filled_at">-</td>' in text
-    assert admin_url("change", rows.trade) in text
-
-
 def test_trade_is_found_by_its_whole_order_id(superuser: Client) -> None:
     make_trade(make_bot(make_user()), binance_order_id="28457")
     path = admin_url("changelist", Trade)

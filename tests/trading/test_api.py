@@ -197,13 +197,22 @@ def test_create_without_order_id_may_be_repeated(
 
 def test_change_moves_to_own_bot(api: JSONClient, user: User, trade: Trade) -> None:
     other = make_bot(user)
-    body = body_for(other, binance_order_id="first", timestamp=None)
+    body = body_for(other, binance_order_id="first")
 
     content = read(api.send("PUT", detail(trade), body))
 
     assert content["bot_config_id"] == other.pk
-    assert (content["binance_order_id"], content["timestamp"]) == ("first", None)
+    assert content["binance_order_id"] == "first"
     assert read(api.send("GET", detail(trade))) == content
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_change_of_the_time_to_null_is_refused(
+    method: str, api: JSONClient, trade: Trade
+) -> None:
+    body = body_for(trade.bot_config, timestamp=None)
+
+    assert broken_fields(api.send(method, detail(trade), body)) == {"timestamp"}
 
 
 def test_patch_keeps_the_rest(api: JSONClient, trade: Trade) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from rest_framework.serializers import ValidationError
+
 from tradebot.api.fields import (
     CharField,
     ChoiceField,
     DecimalField,
     IntegerField,
+    UTCDateTimeField,
     validate_positive,
 )
 from tradebot.api.serializers import ModelSerializer
@@ -38,6 +41,7 @@ class TradeSerializer(ModelSerializer[Trade]):
     price = DecimalField(validators=[validate_positive])
     quantity_filled = DecimalField(validators=[validate_positive])
     quote_quantity_filled = DecimalField(validators=[validate_positive])
+    timestamp = UTCDateTimeField(required=False, allow_null=True)
 
     class Meta:
         model = Trade
@@ -63,4 +67,9 @@ class TradeSerializer(ModelSerializer[Trade]):
         if self.instance is None:
             # The time of a new trade is now for null as well.
             return {name: value for name, value in attrs.items() if value is not None}
+        if attrs.get("timestamp", ...) is None:
+            raise ValidationError(
+                {"timestamp": self.fields["timestamp"].error_messages["null"]},
+                code="null",
+            )
         return attrs
