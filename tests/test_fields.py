@@ -128,10 +128,9 @@ def test_rows_are_written_in_bulk(bot: BotConfig) -> None:
     assert Backtest.objects.order_by("-id")[0].parameters == {"x": [1]}
 
 
-def test_json_is_found_by_its_value(bot: BotConfig) -> None:
+def test_json_is_found_by_its_key(bot: BotConfig) -> None:
     make_backtest(bot.user, parameters={"b": 1, "a": 2})
 
-    assert Backtest.objects.filter(parameters={"a": 2, "b": 1}).exists()
     assert Backtest.objects.filter(parameters__has_key="a").exists()
 
 
