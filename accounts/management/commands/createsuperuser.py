@@ -10,8 +10,10 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
+from tradebot.management.base import DataCommand
 
-class Command(createsuperuser.Command):
+
+class Command(DataCommand, createsuperuser.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["interactive"]:
             try:
