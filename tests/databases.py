@@ -15,14 +15,17 @@ ALIAS = "scratch"
 
 
 @contextmanager
-def scratch_database() -> Iterator[BaseDatabaseWrapper]:
-    """Make an empty database beside the default one; drop it afterwards."""
+def scratch_database(options: str = "") -> Iterator[BaseDatabaseWrapper]:
+    """Make an empty database beside the default one; drop it afterwards.
+
+    ``options`` are those of CREATE DATABASE.
+    """
     default = connections["default"]
     name = f"scratch_{uuid.uuid4().hex}"
     with tempfile.TemporaryDirectory() as folder:
         if default.vendor == "postgresql":
             with default._nodb_cursor() as cursor:
-                cursor.execute(f"CREATE DATABASE {name}")
+                cursor.execute(f"CREATE DATABASE {name} {options}")
         else:
             name = str(Path(folder) / f"{name}.sqlite3")
         connections.databases[ALIAS] = {**default.settings_dict, "NAME": name}

@@ -42,9 +42,12 @@ def manage(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def database_url(connection: BaseDatabaseWrapper) -> str:
-    """Return the URL of a PostgreSQL database, on a port or on a socket."""
-    parameters = connection.get_connection_params()
+def database_url(connection: BaseDatabaseWrapper, **instead: str) -> str:
+    """Return the URL of a PostgreSQL database, on a port or on a socket.
+
+    ``instead`` are parameters that differ from those of the connection.
+    """
+    parameters = {**connection.get_connection_params(), **instead}
     query = {
         name: parameters[name]
         for name in ("host", "port", "user", "password")

@@ -14,7 +14,15 @@ from urllib.parse import urlencode
 import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tests.processes import ROOT, SECRETS, Server, database_url, free_port, serving
+from tests.processes import (
+    ROOT,
+    SECRETS,
+    Server,
+    database_url,
+    free_port,
+    manage,
+    serving,
+)
 
 COMMAND = ["tradebot/entrypoint.sh"]
 SETTINGS = {**SECRETS, "HTTPS_ONLY": "false"}
@@ -94,11 +102,13 @@ def test_entrypoint_without_database_server_stops_with_one_sentence(
 ) -> None:
     port = free_port()
     url = f"postgres://someone:hunter2@127.0.0.1:{port}/bots"
-    with serving(tmp_path, COMMAND, **SETTINGS, DATABASE_URL=url) as server:
-        assert server.process.wait(timeout=30) == 1
+    settings = {**SETTINGS, "DATABASE_URL": url, "DATABASE_WAIT_S": "0"}
+    with serving(tmp_path, COMMAND, **settings) as server:
+        assert server.process.wait(timeout=30) == 10
     assert server.log == (
-        f"CommandError: Cannot use database bots on 127.0.0.1 port {port} as user "
-        "someone: Connection refused. Check DATABASE_URL and the database server.\n"
+        f"CommandError: Cannot reach database bots on 127.0.0.1 port {port} as user "
+        "someone: Connection refused. Start the database server, or correct host and "
+        "port in DATABASE_URL.\n"
     )
 
 
@@ -109,9 +119,26 @@ def test_entrypoint_without_database_stops_with_one_sentence(
     name = str(empty_database.settings_dict["NAME"])
     url = database_url(empty_database).replace(name, "no_such")
     with serving(tmp_path, COMMAND, **SETTINGS, DATABASE_URL=url) as server:
-        assert server.process.wait(timeout=30) == 1
+        assert server.process.wait(timeout=30) == 14
     assert server.log.startswith("CommandError: Cannot use database no_such on ")
     assert server.log.count("\n") == 1
+
+
+def test_entrypoint_with_a_command_waits_for_the_schema_and_becomes_it(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'bots.sqlite3'}"
+    settings = {**SETTINGS, "DATABASE_URL": url}
+    command = [*COMMAND, "python", "-c", "import sys; print('at work'); sys.exit(7)"]
+    with serving(tmp_path, command, **settings) as worker:
+        until = time.monotonic() + 30
+        while "Run migrate. Waiting for that" not in worker.log:
+            assert time.monotonic() < until, worker.log
+            time.sleep(0.1)
+        assert manage("migrate", **settings).returncode == 0
+        assert worker.process.wait(timeout=30) == 7
+    assert worker.log.endswith("at work\n")
+    assert "Applying" not in worker.log
 
 
 def test_entrypoint_at_busy_port_stops_with_one_sentence(tmp_path: Path) -> None:

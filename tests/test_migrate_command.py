@@ -1,115 +1,116 @@
+"""What ``migrate`` does beside migrating, and what it leaves out."""
+
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.contrib.auth.models import Permission
+from django.core import checks
+from django.core.checks.registry import registry
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tests.processes import SECRETS, database_url, free_port, manage
-from tradebot.management.commands.migrate import _reason
+
+def migrate(database: BaseDatabaseWrapper, *target: str, **options: Any) -> str:
+    output = StringIO()
+    call_command("migrate", *target, database=database.alias, stdout=output, **options)
+    return output.getvalue()
+
+
+@pytest.fixture
+def failing_check() -> Iterator[None]:
+    """A system check that finds an error, for as long as the test runs."""
+
+    def find(**kwargs: Any) -> list[checks.CheckMessage]:
+        return [checks.Error("something is wrong", id="tests.E001")]
+
+    checks.register(find)
+    try:
+        yield
+    finally:
+        registry.registered_checks.remove(find)  # type: ignore[arg-type]  # it is there
+
+
+def test_migrate_with_something_to_apply_runs_the_system_checks_first(
+    empty_database: BaseDatabaseWrapper, failing_check: None
+) -> None:
+    with pytest.raises(SystemCheckError, match=r"tests\.E001"):
+        migrate(empty_database, skip_checks=False)
+
+    with empty_database.cursor() as cursor:
+        assert empty_database.introspection.table_names(cursor) == []
+
+
+def test_migrate_told_to_skip_the_system_checks_does(
+    empty_database: BaseDatabaseWrapper, failing_check: None
+) -> None:
+    assert "Applying" in migrate(empty_database, "contenttypes", skip_checks=True)
+
+
+@pytest.fixture
+def statements(empty_database: BaseDatabaseWrapper) -> Iterator[list[str]]:
+    """What is asked of the database from now on."""
+    asked: list[str] = []
+
+    def note(execute: Any, sql: str, *args: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, *args)
+
+    with empty_database.execute_wrapper(note):
+        yield asked
+
+
+def test_migrate_with_nothing_to_apply_says_so_and_only_reads(
+    empty_database: BaseDatabaseWrapper, failing_check: None, statements: list[str]
+) -> None:
+    migrate(empty_database)
+    statements.clear()
+
+    assert migrate(empty_database, skip_checks=False) == "No migrations to apply.\n"
+
+    assert len(statements) < 10
+    reading = ("SELECT", "WITH", "PRAGMA")
+    assert not [each for each in statements if not each.split()[0].startswith(reading)]
+
+
+def test_migrate_makes_what_a_run_cut_off_at_its_end_left_out(
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    migrate(empty_database)
+    permissions = Permission.objects.using(empty_database.alias)
+    permissions.get(codename="view_user").delete()
+
+    migrate(empty_database)
+
+    assert permissions.filter(codename="view_user").exists()
 
 
 @pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        (
-            'connection failed: connection to server at "127.0.0.1", port 1 failed: '
-            "Connection refused\n\tIs the server running on that host and accepting "
-            "TCP/IP connections?",
-            "Connection refused",
-        ),
-        (
-            'connection failed: connection to server at "::1", port 5432 failed: '
-            'FATAL:  password authentication failed for user "bot"\n',
-            'FATAL: password authentication failed for user "bot"',
-        ),
-        (
-            'connection failed: connection to server at "10.0.0.2", port 5432 failed: '
-            "timeout expired\nMultiple connection attempts failed. All failures were:\n"
-            "- host: 'db', port: '5432', hostaddr: '10.0.0.1': connection failed",
-            "timeout expired",
-        ),
-        ("connection timeout expired", "connection timeout expired"),
-        ("unable to open database file", "unable to open database file"),
-    ],
+    "target", [("bots", "no_such"), ("no_such",), ("bots", "0001")]
 )
-def test_reason_is_one_line_without_repetition(message: str, reason: str) -> None:
-    assert _reason(OperationalError(message)) == reason
+def test_migrate_to_what_is_not_there_says_what_django_says(
+    target: tuple[str, ...], empty_database: BaseDatabaseWrapper
+) -> None:
+    with pytest.raises(
+        Exception, match=r"Cannot find a migration|No installed app|More than one"
+    ):
+        migrate(empty_database, *target)
 
 
-def test_migrate_with_closed_port_says_where_it_went() -> None:
-    port = free_port()
-    result = manage(
-        "migrate",
-        **SECRETS,
-        DATABASE_URL=f"postgres://someone:hunter2@127.0.0.1:{port}/tradebot",
-    )
-    assert result.returncode == 1
-    assert result.stderr == (
-        f"CommandError: Cannot use database tradebot on 127.0.0.1 port {port} as user "
-        "someone: Connection refused. Check DATABASE_URL and the database server.\n"
-    )
-
-
-def test_migrate_with_unknown_host_says_where_it_went() -> None:
-    result = manage(
-        "migrate", **SECRETS, DATABASE_URL="postgres://someone:hunter2@db.invalid/bots"
-    )
-    assert result.returncode == 1
-    assert result.stderr.startswith(
-        "CommandError: Cannot use database bots on db.invalid port 5432 as user "
-        "someone: "
-    )
-    assert result.stderr.count("\n") == 1
-    assert "hunter2" not in result.stderr
-
-
-def test_migrate_with_missing_folder_names_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "missing" / "bots.sqlite3"
-    result = manage("migrate", **SECRETS, DATABASE_URL=f"sqlite:///{path}")
-    assert result.returncode == 1
-    assert result.stderr == (
-        f"CommandError: Cannot use the SQLite database {path}: unable to open database "
-        "file. Check DATABASE_URL and the database server.\n"
-    )
-
-
-def test_migrate_with_file_of_another_kind_names_it(tmp_path: Path) -> None:
-    path = tmp_path / "bots.sqlite3"
-    path.write_text("This is not a database. " * 100)
-    result = manage("migrate", **SECRETS, DATABASE_URL=f"sqlite:///{path}")
-    assert result.returncode == 1
-    assert f"{path}: file is not a database." in result.stderr
-    assert "Traceback" not in result.stderr
-
-
-@pytest.mark.postgresql
-def test_migrate_with_unknown_database_or_user_says_which(
+def test_migrate_prunes_what_is_no_longer_in_the_code(
     empty_database: BaseDatabaseWrapper,
 ) -> None:
-    url = database_url(empty_database)
-    name = str(empty_database.settings_dict["NAME"])
-    result = manage("migrate", **SECRETS, DATABASE_URL=url.replace(name, "no_such"))
-    assert result.returncode == 1
-    assert "Cannot use database no_such on " in result.stderr
-    assert ': FATAL: database "no_such" does not exist. Check DATABASE_URL' in (
-        result.stderr
+    migrate(empty_database, "bots", "0005")
+    with empty_database.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO django_migrations (app, name, applied) "
+            "VALUES ('bots', '9999_of_a_branch', '2024-01-01 00:00:00+00')"
+        )
+
+    assert "Pruning bots.9999_of_a_branch OK" in migrate(
+        empty_database, "bots", prune=True
     )
-    assert result.stderr.count("\n") == 1
-
-
-def test_migrate_leaves_a_database_of_the_old_program_alone(
-    empty_database: BaseDatabaseWrapper,
-) -> None:
-    with empty_database.cursor() as cursor:
-        cursor.execute("CREATE TABLE alembic_version (version_num varchar(32))")
-        cursor.execute("INSERT INTO alembic_version VALUES ('b7e3f2c1a9d8')")
-
-    with pytest.raises(CommandError, match="belongs to the program before this one"):
-        call_command("migrate", database=empty_database.alias)
-
-    with empty_database.cursor() as cursor:
-        tables = empty_database.introspection.table_names(cursor)
-    assert tables == ["alembic_version"]

@@ -6,6 +6,7 @@
 import base64
 import os
 import re
+import zoneinfo
 from pathlib import Path
 
 from tradebot import __version__
@@ -59,6 +60,11 @@ def _check_origin(value: str) -> str | None:
     if re.fullmatch(r"https?://[^\s/?#]+", value):
         return None
     return "must hold a scheme and a host without a path"
+
+
+def _check_zone(value: str) -> str | None:
+    known = value in zoneinfo.available_timezones()
+    return None if known else "must be the name of a time zone"
 
 
 # --- Security ---------------------------------------------------------------------
@@ -186,8 +192,14 @@ MIGRATION_DATABASE = (
 # How long a transaction of migrate waits for locks, and how long it is tried again.
 MIGRATION_LOCK_TIMEOUT_MS = env.integer("MIGRATION_LOCK_TIMEOUT_MS", default=50)
 MIGRATION_LOCK_WAIT_S = env.integer("MIGRATION_LOCK_WAIT_S", default=600)
-# In which zone the old program wrote its times without zone; UTC if it is not said.
-NAIVE_TIMES_ZONE = "UTC"
+# How long migrate and wait_for_schema wait for a server that is about to come.
+DATABASE_WAIT_S = env.integer("DATABASE_WAIT_S", default=60, minimum=0, maximum=86_400)
+# How times without a zone were written, where the server's own zone is not UTC.
+NAIVE_TIMES_ZONE = (
+    env.text("NAIVE_TIMES_ZONE", example="Europe/Berlin", check=_check_zone)
+    if env.given("NAIVE_TIMES_ZONE")
+    else None
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TIME_ZONE = "UTC"
 USE_TZ = True

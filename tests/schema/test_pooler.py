@@ -16,6 +16,7 @@ import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tests.processes import SECRETS, database_url, free_port, manage
+from tradebot.schema.pooler import TransactionPoolerError
 
 PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 pytestmark = [
@@ -77,7 +78,7 @@ def test_migrate_through_a_transaction_pooler_is_refused(
     with pooling(empty_database, "transaction", size) as url:
         result = manage("migrate", **SECRETS, DATABASE_URL=url)
 
-    assert result.returncode == 1
+    assert result.returncode == TransactionPoolerError.exit_code
     assert "Set MIGRATION_DATABASE_URL to the database server itself" in result.stderr
     assert result.stderr.count("\n") == 1
     with empty_database.cursor() as cursor:

@@ -9,7 +9,9 @@ from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
-from tests.processes import SECRETS, database_url, manage, serving
+from accounts.models import User
+from tests.processes import SECRETS, database_url, free_port, manage, serving
+from tradebot.schema.faults import UnreachableError
 from tradebot.schema.version import read_version
 
 NEWER = ("bots", "9999_of_a_newer_version")
@@ -104,3 +106,77 @@ def test_server_on_a_schema_ahead_of_its_code_says_so_and_serves(
         assert server.stop() == 0
 
     assert "ahead of this code by bots.9999_of_a_newer_version" in server.log
+
+
+COMMANDS = [
+    ["create_first_admin"],
+    ["createsuperuser", "--no-input", "--email", "chief@example.com"],
+]
+PASSWORD = "Correct-Horse-7"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize(
+    ("changes", "exit_code", "words"),
+    [
+        ([go_back], 1, "CommandError: The schema is behind this code by bots."),
+        ([go_back, get_ahead], 4, "CommandError: The schema has bots.9999"),
+        ([get_ahead], 0, "Attention: The schema is ahead of this code by bots."),
+        ([], 0, ""),
+    ],
+    ids=["behind", "both", "ahead", "current"],
+)
+def test_command_on_data_refuses_a_schema_that_lacks_something(
+    command: list[str],
+    changes: list[object],
+    exit_code: int,
+    words: str,
+    settings: dict[str, str],
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    for change in changes:
+        change(empty_database)  # type: ignore[operator]  # these functions
+
+    result = manage(*command, **settings, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+
+    assert result.returncode == exit_code, result.stderr
+    assert result.stderr.startswith(words)
+    users = User.objects.using(empty_database.alias)
+    assert users.filter(is_superuser=True).exists() == (exit_code == 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "exit_code", "words"),
+    [
+        ([], 0, ""),
+        ([get_ahead], 0, "Attention: The schema is ahead of this code by bots.9999"),
+        ([go_back], 1, "CommandError: The schema is behind this code by bots.0007"),
+        ([go_back, get_ahead], 4, "CommandError: The schema has bots.9999"),
+    ],
+    ids=["current", "ahead", "behind", "both"],
+)
+def test_wait_for_schema_ends_when_the_time_is_up(
+    changes: list[object],
+    exit_code: int,
+    words: str,
+    settings: dict[str, str],
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    for change in changes:
+        change(empty_database)  # type: ignore[operator]  # these functions
+
+    result = manage("wait_for_schema", "--timeout", "1", **settings)
+
+    assert result.returncode == exit_code
+    assert words in result.stderr
+    assert ("Waiting for that for 1 s." in result.stderr) == (exit_code > 0)
+    assert result.stderr.count("\n") == (2 if exit_code else bool(words))
+
+
+def test_wait_for_schema_without_a_database_ends_with_the_code_of_the_fault() -> None:
+    url = f"postgres://someone:hunter2@127.0.0.1:{free_port()}/bots"
+
+    result = manage("wait_for_schema", "--timeout", "0", **SECRETS, DATABASE_URL=url)
+
+    assert result.returncode == UnreachableError.exit_code
+    assert result.stderr.startswith("CommandError: Cannot reach database bots on ")

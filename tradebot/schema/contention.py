@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tradebot.errors import TradeBotError
+from tradebot.schema.faults import ContentionError
 
 Say = Callable[[str], None]
 
@@ -23,10 +23,6 @@ Say = Callable[[str], None]
 _RETRIED = {"55P03", "40P01", "40001"}
 _PAUSE_S = (0.3, 1.2)  # drawn between these, so that runners do not fall in step
 _REPEAT_S = 5.0  # between two messages about the same wait
-
-
-class ContentionError(TradeBotError):
-    """Others would not let go of a table for as long as we were willing to wait."""
 
 
 class LockBudget:
@@ -73,10 +69,7 @@ def with_retries(
             named = "; ".join(blockers) or "sessions that have ended since"
             if waited > settings.MIGRATION_LOCK_WAIT_S:
                 raise ContentionError(
-                    f"Gave up after {waited:.0f} s: {_listed(tables)} "
-                    f"is held by {named}. What was not finished has been undone. Let "
-                    "them end, or end one with SELECT pg_terminate_backend(pid), and "
-                    "run migrate again; MIGRATION_LOCK_WAIT_S sets how long it waits."
+                    waited=f"{waited:.0f}", tables=_listed(tables), sessions=named
                 ) from error
         if time.monotonic() - said > _REPEAT_S or not said:
             said = time.monotonic()

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tradebot.errors import MisconfiguredError
+from tradebot.schema.faults import PreflightError
 
 # A pooler whose sessions are all taken lets a newcomer wait; longer than this is an
 # answer as well.
@@ -21,12 +21,14 @@ _TIMEOUT_S = 0.6
 _BACKEND_PID = "SELECT pg_backend_pid()"
 
 
-class TransactionPoolerError(MisconfiguredError):
+class TransactionPoolerError(PreflightError):
     """The database is reached through a pooler in transaction mode, which cannot hold
     the migration lock. Nothing was changed. Set MIGRATION_DATABASE_URL to the database
     server itself, for example postgres://tradebot:secret@db:5432/tradebot; the server
     and the workers may go on through the pooler.
     """
+
+    exit_code = 20
 
 
 def refuse_transaction_pooler(connection: BaseDatabaseWrapper) -> None:
@@ -39,9 +41,7 @@ def refuse_transaction_pooler(connection: BaseDatabaseWrapper) -> None:
     # While a transaction of another connection holds a session, ask again. An idle
     # pooler would give us the same one every time.
     if asyncio.run(_changes(connection.get_connection_params(), raw, own)):
-        raise TransactionPoolerError(
-            " ".join((TransactionPoolerError.__doc__ or "").split())
-        )
+        raise TransactionPoolerError
 
 
 def _ask_pid(raw: Any) -> int:

@@ -16,6 +16,7 @@ from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
 from tradebot.schema.archive import REPAIRS, REPAIRS_TABLE
+from tradebot.schema.faults import RowsInTheWayError
 
 SHOWN_ROWS = 10
 
@@ -83,6 +84,26 @@ def rules_of(
             if hasattr(operation, "rules"):
                 result += operation.rules(migration.app_label, state, editor)
     return result
+
+
+def violations_of(
+    executor: Any, plan: Sequence[tuple[Migration, bool]]
+) -> list[Violation]:
+    """Return what the rows that are there break of the rules of a plan."""
+    if not executor.loader.applied_migrations:
+        return []  # there are no rows
+    state = executor._create_project_state(with_applied_migrations=True)
+    connection = executor.connection
+    return find_violations(connection, rules_of(connection, state, plan))
+
+
+def refuse_rows_in_the_way(
+    executor: Any, plan: Sequence[tuple[Migration, bool]]
+) -> None:
+    """Raise RowsInTheWayError where a plan would reject rows that are there."""
+    if violations := violations_of(executor, plan):
+        rows = "\n".join(map(str, violations))
+        raise RowsInTheWayError(rows=f"\n{rows}")
 
 
 def find_violations(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.apps import apps
+from django.contrib.auth import get_permission_codename
+from django.contrib.auth.models import Permission
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -50,26 +54,57 @@ class SchemaVersion:
 
 def read_version(connection: BaseDatabaseWrapper) -> SchemaVersion:
     """Compare what is applied with what is in the code."""
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return SchemaVersion(
-        missing=tuple((each.app_label, each.name) for each, _ in plan),
-        unknown=unknown_migrations(connection),
-    )
-
-
-def unknown_migrations(connection: BaseDatabaseWrapper) -> tuple[MigrationKey, ...]:
-    """Return what is applied of the installed apps and not in the code."""
-    # Without the graph, which takes most of the time.
+    # Without the graph, which takes most of the time and is of use only where
+    # something is missing.
     loader = MigrationLoader(connection, load=False)
     loader.load_disk()
+    applied = MigrationRecorder(connection).applied_migrations()
+    missing: tuple[MigrationKey, ...] = ()
+    if not all(
+        applied.keys() >= set(migration.replaces or [key])
+        for key, migration in loader.disk_migrations.items()
+    ):
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        missing = tuple((each.app_label, each.name) for each, _ in plan)
+    unknown = unknown_migrations(loader, applied)
+    return SchemaVersion(missing=missing, unknown=unknown)
+
+
+def unknown_migrations(
+    loader: MigrationLoader, applied: Iterable[MigrationKey]
+) -> tuple[MigrationKey, ...]:
+    """Return what is applied of the installed apps and not in the code."""
     return tuple(
         sorted(
             key
-            for key in MigrationRecorder(connection).applied_migrations()
+            for key in applied
             if key[0] in loader.migrated_apps and key not in loader.disk_migrations
         )
     )
+
+
+def permissions_exist(connection: BaseDatabaseWrapper) -> bool:
+    """Say whether all is there that Django makes when a run has ended.
+
+    These are content types and permissions; they are missing where a run was cut off
+    after its last migration.
+    """
+    found = Permission.objects.using(connection.alias).values_list(
+        "content_type__app_label", "content_type__model", "codename"
+    )
+    expected = {
+        (options.app_label, options.model_name, codename)
+        for options in (model._meta for model in apps.get_models())
+        for codename in (
+            *(
+                get_permission_codename(action, options)
+                for action in options.default_permissions
+            ),
+            *(codename for codename, _ in options.permissions),
+        )
+    }
+    return expected <= set(found)
 
 
 def _listed(keys: tuple[MigrationKey, ...]) -> str:

@@ -10,13 +10,14 @@ from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from accounts.emails import normalize_address
 from accounts.models import User
+from tradebot.management.base import DataCommand
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = (
         "Creates an administrator if there is none, with the e-mail address "
         "DJANGO_SUPERUSER_EMAIL or admin@example.com and the password "

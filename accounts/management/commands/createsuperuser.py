@@ -11,9 +11,10 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
 from accounts.emails import normalize_address
+from tradebot.management.base import DataCommand
 
 
-class Command(createsuperuser.Command):
+class Command(DataCommand, createsuperuser.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["interactive"]:
             try:

@@ -1,27 +1,39 @@
 """Django's migrate, safe to run in every container at once.
 
 One runner works, the others wait for it; a crash leaves nothing half done; what stands
-in the way is said in one sentence.
+in the way is said in one sentence before the first write.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.exceptions import AmbiguityError
 
-from tradebot.schema.contention import ContentionError
 from tradebot.schema.executor import MigrationExecutor
+from tradebot.schema.faults import PreflightError, run_fault
 from tradebot.schema.lock import Lock, LockError, migration_lock
-from tradebot.schema.pooler import TransactionPoolerError, refuse_transaction_pooler
-from tradebot.schema.version import SchemaVersion, read_version, unknown_migrations
+from tradebot.schema.plan import format_plan, plan_run
+from tradebot.schema.preflight import (
+    Plan,
+    check_lock,
+    check_server,
+    preflight,
+    tell_invalid_indexes,
+)
+from tradebot.schema.rules import refuse_rows_in_the_way, violations_of
+from tradebot.schema.version import permissions_exist, read_version
+from tradebot.schema.waiting import wait_for_database
 
 _LOG_EVERY_S = 10.0
 
@@ -33,41 +45,94 @@ class Command(migrate.Command):
     lock: Lock
     _shown = 0.0
 
-    # Not handle(): the system checks, which ask the database too, come before it.
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--json", action="store_true", help="With --plan: print it as JSON."
+        )
+
     def execute(self, *args: Any, **options: Any) -> str | None:
+        # The system checks take longer than all the rest where there is nothing to do:
+        # handle() runs them where there is something.
+        options["system_checks"] = not options["skip_checks"]
+        return super().execute(*args, **{**options, "skip_checks": True})
+
+    def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         if settings.MIGRATION_DATABASE and connection.alias == DEFAULT_DB_ALIAS:
             connection.close()
             connection.settings_dict.update(settings.MIGRATION_DATABASE)
-        try:
-            connection.ensure_connection()
-        except DatabaseError as error:
-            raise CommandError(
-                f"Cannot use {_describe(connection)}: {_reason(error)}. Check "
-                "DATABASE_URL and the database server."
-            ) from error
-        return super().execute(*args, **options)
+        with _told_in_words(connection):
+            wait_for_database(connection, self._say, settings.DATABASE_WAIT_S)
+            if options["check_unapplied"] and not options["app_label"]:
+                version = read_version(connection)
+                self.stdout.write(str(version))
+                sys.exit(version.exit_code)
+            if options["plan"]:
+                self._show_plan(connection, options)
+            elif options["check_unapplied"]:
+                self._handle_as_django(*args, **options)
+            elif not self._nothing_to_do(connection, options):
+                self._migrate(connection, *args, **options)
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        connection = connections[options["database"]]
-        if options["check_unapplied"] and not options["app_label"]:
-            version = read_version(connection)
-            self.stdout.write(str(version))
-            sys.exit(version.exit_code)
-        if options["plan"] or options["check_unapplied"]:
-            super().handle(*args, **options)
+    def _migrate(
+        self, connection: BaseDatabaseWrapper, *args: Any, **options: Any
+    ) -> None:
+        check_lock(connection)
+        with migration_lock(connection, self.stdout.write) as self.lock:
+            # Whoever held the lock may have done it.
+            if self._nothing_to_do(connection, options):
+                return
+            executor = MigrationExecutor(connection)
+            plan = _plan(executor, options)
+            fake = options["fake"] or options["fake_initial"]
+            preflight(connection, executor.loader, plan, self._say, fake=fake)
+            if not fake:
+                refuse_rows_in_the_way(executor, plan)
+            self._handle_as_django(*args, **options)
+
+    def _show_plan(
+        self, connection: BaseDatabaseWrapper, options: dict[str, Any]
+    ) -> None:
+        executor = MigrationExecutor(connection)
+        plan = plan_run(executor, _plan(executor, options))
+        if options["json"]:
+            self.stdout.write(json.dumps(plan.as_json(), indent=2))
             return
-        _refuse_unadopted(connection)
-        try:
-            if connection.vendor == "postgresql":
-                refuse_transaction_pooler(connection)
-            with migration_lock(connection, self.stdout.write) as self.lock:
-                super().handle(*args, **options)
-        except (ContentionError, LockError, TransactionPoolerError) as error:
-            raise CommandError(str(error)) from error
-        if unknown := unknown_migrations(connection):
-            version = SchemaVersion(missing=(), unknown=unknown)
-            self.stderr.write(f"Attention: {version}")
+        for line in format_plan(plan):
+            self.stdout.write(line)
+        if not plan.migrations:
+            self.stdout.write("No migrations to apply.")
+        violations = violations_of(executor, _plan(executor, options))
+        if violations:
+            self.stdout.write("\nBut rows are in the way:")
+            for violation in violations:
+                self.stdout.write(str(violation))
+
+    def _handle_as_django(self, *args: Any, **options: Any) -> None:
+        if options["system_checks"]:
+            self.check(databases=[options["database"]])
+        super().handle(*args, **options)
+
+    def _nothing_to_do(
+        self, connection: BaseDatabaseWrapper, options: dict[str, Any]
+    ) -> bool:
+        if options["app_label"] or options["run_syncdb"]:
+            return False
+        version = read_version(connection)
+        if version.missing or not permissions_exist(connection):
+            return False
+        if connection.vendor == "postgresql":
+            check_server(connection)
+            tell_invalid_indexes(connection, self._say)
+        if options["verbosity"] >= 1:
+            self.stdout.write("No migrations to apply.")
+        if version.unknown:
+            self._say(f"Attention: {version}")
+        return True
+
+    def _say(self, message: str) -> None:
+        self.stderr.write(message)
 
     def migration_progress_callback(
         self, action: str, migration: Any = None, fake: bool = False
@@ -96,33 +161,37 @@ class Command(migrate.Command):
             self.stdout.write(f"\n  {progress}")
 
 
-def _refuse_unadopted(connection: BaseDatabaseWrapper) -> None:
-    """Raise CommandError for a database that the old program still has."""
-    with connection.cursor() as cursor:
-        tables = connection.introspection.table_names(cursor)
-    if (
-        "alembic_version" in tables
-        and MigrationRecorder.Migration._meta.db_table not in tables
-    ):
-        raise CommandError(
-            f"{_describe(connection)} belongs to the program before this one (it has "
-            "the table alembic_version) and has not been taken over. Nothing was "
-            "changed. This version cannot take it over yet: set DATABASE_URL to "
-            "another database."
-        )
+def _plan(executor: MigrationExecutor, options: dict[str, Any]) -> Plan:
+    """Return what Django's command will do for these options; nothing if it refuses."""
+    app_label, name = options["app_label"], options["migration_name"]
+    loader = executor.loader
+    if options["prune"]:
+        return []
+    targets: list[tuple[str, str | None]] = [
+        key for key in loader.graph.leaf_nodes() if app_label in (None, key[0])
+    ]
+    if name == "zero":
+        targets = [(app_label, None)]
+    elif name:
+        try:
+            target = loader.get_migration_by_prefix(app_label, name)
+        except (AmbiguityError, KeyError):
+            return []
+        targets = [(app_label, target.name)]
+    return executor.migration_plan(targets)
 
 
-def _describe(connection: BaseDatabaseWrapper) -> str:
-    if connection.vendor == "sqlite":
-        return f"the SQLite database {connection.settings_dict['NAME']}"
-    parameters = connection.get_connection_params()
-    return (
-        f"database {parameters.get('dbname')} on {parameters.get('host', 'localhost')} "
-        f"port {parameters.get('port', 5432)} as user {parameters.get('user')}"
-    )
-
-
-def _reason(error: DatabaseError) -> str:
-    # The driver repeats the address before the reason and adds hints in more lines.
-    first_line = str(error).partition("\n")[0]
-    return " ".join(first_line.rpartition(" failed: ")[2].split())
+@contextmanager
+def _told_in_words(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Turn what stands in the way into the message and exit code of the command."""
+    try:
+        yield
+    except LockError as error:
+        raise CommandError(str(error)) from error
+    except PreflightError as error:
+        raise CommandError(str(error), returncode=error.exit_code) from error
+    except DatabaseError as error:
+        fault = run_fault(connection, error)
+        if fault is None:
+            raise
+        raise CommandError(str(fault), returncode=fault.exit_code) from error

@@ -1,0 +1,25 @@
+"""What management commands have in common."""
+
+from __future__ import annotations
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from tradebot.schema.version import read_version
+
+
+class DataCommand(BaseCommand):
+    """A command that reads or writes data, for which the schema has to be the code's.
+
+    Exits with the code of SchemaVersion where something is missing in the schema; where
+    the schema is ahead, says so and goes on.
+    """
+
+    requires_migrations_checks = True
+
+    def check_migrations(self) -> None:
+        version = read_version(connection)
+        if version.missing:
+            raise CommandError(str(version), returncode=version.exit_code)
+        if version.unknown:
+            self.stderr.write(f"Attention: {version}")
