@@ -25,8 +25,9 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import DatabaseError, NotSupportedError, OperationalError
 from pytest_django.plugin import DjangoDbBlocker
 
-from accounts.models import User
 from tests.databases import scratch_database
+from tests.migrations.chain import Walker
+from tests.migrations.rows import fill
 from tests.processes import (
     ROOT,
     SECRETS,
@@ -210,14 +211,9 @@ def newer_row(database: BaseDatabaseWrapper, roles: Roles) -> str:
 
 
 def times_of_a_zone(database: BaseDatabaseWrapper, roles: Roles) -> str:
-    migrate(database)
-    migrate(database, "sessions", "zero")
-    User.objects.db_manager(database.alias).create_user("ada@example.com", "any")
-    execute(
-        database,
-        "ALTER TABLE users ALTER last_login TYPE timestamp",
-        "ALTER DATABASE {name} SET timezone = 'Europe/Berlin'",
-    )
+    migrate(database, "trading", "0003")
+    fill(database, Walker(database, squashed=False).apps())
+    execute(database, "ALTER DATABASE {name} SET timezone = 'Europe/Berlin'")
     return url_of(database)
 
 
@@ -306,9 +302,9 @@ SERVER = [
     Case(no_schema, 23, "the search_path (missing) is in"),
     Case(read_only_database, 22, "are read-only. Nothing was changed."),
     Case(no_create_privilege, 24, "Allow it with GRANT CREATE ON SCHEMA public TO"),
-    Case(tables_of_another, 25, "which others own: bot_configs, "),
+    Case(tables_of_another, 25, "which others own: api_keys, bot_configs, "),
     Case(history_of_another, 25, "django_content_type, django_migrations. Nothing"),
-    Case(times_of_a_zone, 30, "(users.last_login)? The time zone set for this"),
+    Case(times_of_a_zone, 30, "trades.timestamp)? The time zone set for this"),
     Case(times_of_a_users_zone, 30, " is Asia/Tokyo, UTC was expected."),
     Case(invalid_index, 31, "broken on django_content_type. Nothing was changed."),
     Case(full_disk, 33, "No space left on device. What was complete"),
@@ -531,6 +527,10 @@ def test_times_of_a_zone_are_taken_as_the_setting_says(
     result = manage("migrate", **settings, DATABASE_URL=url)
 
     assert result.returncode == 0, result.stderr
+    with empty_database.cursor() as cursor:
+        cursor.execute("SELECT timestamp FROM trades")
+        # 01:02 in Berlin in summer.
+        assert cursor.fetchone()[0].isoformat() == "2025-05-22T23:02:03.456789+00:00"
 
 
 def test_run_with_fake_takes_what_is_there(
@@ -609,12 +609,6 @@ def read_only_folder(folder: Path) -> str:
     return str(path)
 
 
-def full_disk_of_sqlite(folder: Path) -> str:
-    # The engine's own limit: it says what it says of a full disk.
-    path = empty_file(folder)
-    return f"{path}?init_command=PRAGMA%20max_page_count%3D1"
-
-
 @pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("make", "exit_code", "words"),
@@ -624,7 +618,6 @@ def full_disk_of_sqlite(folder: Path) -> str:
         (other_file, 41, "/bots.sqlite3: file is not a database. Correct the path"),
         (read_only_file, 42, "Give the user who runs this program the right to write"),
         (read_only_folder, 42, "Give the user who runs this program the right to"),
-        (full_disk_of_sqlite, 33, "database or disk is full. What was complete"),
     ],
 )
 def test_fault_of_a_file_is_told_with_its_code_and_nothing_is_written(
@@ -647,6 +640,18 @@ def test_fault_of_a_file_is_told_with_its_code_and_nothing_is_written(
         ".sqlite3",
         ".sqlite3-migrate",
     }
+
+
+@pytest.mark.sqlite
+def test_full_disk_under_a_file_is_told(empty_database: BaseDatabaseWrapper) -> None:
+    # The engine's own limit: it says what it says of a full disk.
+    execute(empty_database, "PRAGMA max_page_count = 1")
+
+    with pytest.raises(CommandError, match="database or disk is full") as raised:
+        migrate(empty_database)
+
+    assert raised.value.returncode == faults.DiskFullError.exit_code
+    assert contents(empty_database) == {}
 
 
 @pytest.mark.sqlite
