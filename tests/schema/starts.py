@@ -12,9 +12,9 @@ OURS = ["manage.py", "migrate"]
 # Django's own command, for comparison.
 DJANGOS = [
     "-c",
-    "import django; django.setup()\n"
+    "import sys, django; django.setup()\n"
     "from django.core.management.commands.migrate import Command\n"
-    "Command().run_from_argv(['manage.py', 'migrate'])",
+    "Command().run_from_argv(['manage.py', 'migrate', *sys.argv[1:]])",
 ]
 
 

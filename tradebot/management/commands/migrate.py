@@ -37,9 +37,6 @@ from tradebot.schema.waiting import wait_for_database
 
 _LOG_EVERY_S = 10.0
 
-# Django's command makes its executor by this name and asks for no other.
-migrate.MigrationExecutor = MigrationExecutor  # type: ignore[attr-defined]  # it is
-
 
 class Command(migrate.Command):
     lock: Lock
@@ -112,7 +109,13 @@ class Command(migrate.Command):
     def _handle_as_django(self, *args: Any, **options: Any) -> None:
         if options["system_checks"]:
             self.check(databases=[options["database"]])
-        super().handle(*args, **options)
+        # Django's command makes its executor by this name and asks for no other.
+        names: Any = migrate
+        djangos, names.MigrationExecutor = names.MigrationExecutor, MigrationExecutor
+        try:
+            super().handle(*args, **options)
+        finally:
+            names.MigrationExecutor = djangos
 
     def _nothing_to_do(
         self, connection: BaseDatabaseWrapper, options: dict[str, Any]
