@@ -1,0 +1,169 @@
+"""What the conversions after the documented head do to rows, there and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tests.migrations import rows
+from tests.migrations.chain import Walker, migrations_of
+from tradebot.schema.revisions import MigrationKey
+
+HEAD = "b7e3f2c1a9d8"
+
+
+@pytest.fixture
+def walker(empty_database: BaseDatabaseWrapper) -> Walker:
+    """A database at the documented head, with a row in every table."""
+    walker = Walker(empty_database, squashed=False)
+    walker.forwards(*migrations_of(HEAD))
+    rows.fill(empty_database, walker.apps())
+    return walker
+
+
+def ask(walker: Walker, statement: str) -> Any:
+    with walker.connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else None
+
+
+def later(walker: Walker, app: str, upto: str) -> list[MigrationKey]:
+    """Return the migrations after the documented head up to one of an app."""
+    plan = walker.plan()
+    return [
+        key
+        for key in plan[: plan.index((app, upto)) + 1]
+        if key not in walker.applied()
+    ]
+
+
+# Column, the migration that requires it, and what it is filled with.
+FILLED = [
+    ("users.is_active", "accounts", "0005_fill_user_columns", False),
+    ("users.created_at", "accounts", "0005_fill_user_columns", "2025-03-04"),
+    ("api_keys.is_valid", "apikeys", "0003_fill_api_key_columns", False),
+    ("bot_configs.created_at", "bots", "0010_fill_bot_config_columns", "2025-03-04"),
+    ("backtests.created_at", "backtests", "0006_fill_backtest_columns", "2025-03-04"),
+    ("trades.timestamp", "trading", "0005_fill_trade_timestamp", "2025-05-23"),
+]
+
+
+@pytest.mark.parametrize(
+    ("column", "app", "migration", "filled"), FILLED, ids=[row[0] for row in FILLED]
+)
+def test_null_is_filled_and_given_back(
+    column: str, app: str, migration: str, filled: Any, walker: Walker
+) -> None:
+    table, name = column.split(".")
+    if table == "trades":
+        columns = (
+            "bot_config_id, user_id, symbol, side, order_type, price, "
+            "quantity_filled, quote_quantity_filled"
+        )
+        ask(walker, f"INSERT INTO trades ({columns}) SELECT {columns} FROM trades")  # noqa: S608
+        ask(walker, "UPDATE trades SET timestamp = NULL WHERE id = 2")
+    else:
+        ask(walker, f"UPDATE {table} SET {name} = NULL, updated_at = '2025-03-04'")  # noqa: S608
+    which = f"SELECT {name} FROM {table} ORDER BY id DESC LIMIT 1"  # noqa: S608
+    plan = later(walker, app, migration)
+
+    walker.forwards(*plan)
+
+    ((value,),) = ask(walker, which)
+    assert (str(value)[:10] if isinstance(filled, str) else bool(value)) == filled
+    walker.backwards(*reversed(plan))
+    assert ask(walker, which) == [(None,)]
+
+
+def test_filled_value_that_was_overwritten_stays(walker: Walker) -> None:
+    ask(walker, "UPDATE users SET is_active = NULL")
+    plan = later(walker, "accounts", "0005_fill_user_columns")
+
+    walker.forwards(*plan)
+    ask(walker, "UPDATE users SET is_active = true")
+    walker.backwards(*reversed(plan))
+
+    assert [bool(value) for (value,) in ask(walker, "SELECT is_active FROM users")] == [
+        True
+    ]
+
+
+@pytest.mark.postgresql
+def test_json_as_it_was_written_is_given_back(walker: Walker) -> None:
+    written = '{"b":1,  "a": 1.10, "b": 2}'
+    ask(walker, f"UPDATE backtests SET parameters = '{written}'")  # noqa: S608
+    plan = later(walker, "backtests", "0005_convert_backtest_json")
+    text = "SELECT parameters::text FROM backtests"
+
+    walker.forwards(*plan)
+    assert ask(walker, text) == [('{"a": 1.10, "b": 2}',)]
+    found = ask(
+        walker, "SELECT count(*) FROM backtests WHERE parameters @> '{\"b\": 2}'"
+    )
+    assert found == [(1,)]
+    walker.backwards(*reversed(plan))
+    assert ask(walker, text) == [(written,)]
+
+    walker.forwards(*plan)
+    ask(walker, "UPDATE backtests SET parameters = '{\"new\": 1}'")
+    walker.backwards(*reversed(plan))
+    assert json.loads(ask(walker, text)[0][0]) == {"new": 1}
+
+
+@pytest.mark.postgresql
+def test_row_written_during_the_conversion_of_json_is_converted(
+    walker: Walker,
+) -> None:
+    """A writer of the old program comes between the trigger and the swap."""
+    plan = later(walker, "backtests", "0005_convert_backtest_json")
+    columns = [
+        name
+        for (name,) in ask(
+            walker,
+            "SELECT column_name FROM information_schema.columns "
+            "WHERE table_name = 'backtests' AND column_name <> 'id'",
+        )
+    ]
+    copy = f"INSERT INTO backtests ({', '.join(columns)}) SELECT {', '.join(columns)} "
+    written = False
+
+    def write(execute: Any, sql: str, *args: Any) -> Any:
+        nonlocal written
+        result = execute(sql, *args)
+        if "CREATE OR REPLACE TRIGGER" in sql and not written:
+            written = True
+            execute(f"{copy} FROM backtests WHERE id = 1", None, *args[1:])
+        return result
+
+    with walker.connection.execute_wrapper(write):
+        walker.forwards(*plan)
+
+    assert written
+    assert ask(walker, "SELECT count(DISTINCT parameters) FROM backtests") == [(1,)]
+    assert ask(walker, "SELECT count(*) FROM backtests") == [(2,)]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("there_and_back", [False, True])
+def test_next_key_follows_the_highest(there_and_back: bool, walker: Walker) -> None:
+    ask(walker, "UPDATE users SET id = id")  # the table is there
+    ask(walker, "INSERT INTO users (id, email, hashed_password) VALUES (70, 'b', '')")
+    plan = later(walker, "accounts", "0004_convert_user_key_to_identity")
+
+    walker.forwards(*plan)
+    if there_and_back:
+        walker.backwards(*reversed(plan))
+
+    new = "INSERT INTO users (email, hashed_password) VALUES ('c', '') RETURNING id"
+    assert ask(walker, new) == [(71,)]
+    (default,) = ask(
+        walker,
+        "SELECT column_default, is_identity FROM information_schema.columns "
+        "WHERE table_name = 'users' AND column_name = 'id'",
+    )
+    assert default == (
+        ("nextval('users_id_seq'::regclass)", "NO") if there_and_back else (None, "YES")
+    )

@@ -1,0 +1,72 @@
+"""A table in use: the migration lets others pass, says whom it waits for, gives up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tests.processes import SECRETS, database_url, manage
+
+pytestmark = pytest.mark.postgresql
+
+
+@pytest.fixture
+def url(empty_database: BaseDatabaseWrapper) -> str:
+    """The URL of a database whose trades have been migrated but for the last step."""
+    alias = empty_database.alias
+    call_command("migrate", database=alias, verbosity=0)
+    call_command("migrate", "trading", "0003", database=alias, verbosity=0)
+    return database_url(empty_database)
+
+
+@contextmanager
+def reading(url: str) -> Iterator[psycopg.Connection]:
+    """Keep a transaction open that has read the table."""
+    with psycopg.connect(url) as connection:
+        connection.execute("SELECT count(*) FROM trades")
+        yield connection
+
+
+def test_run_that_gives_up_names_who_is_in_the_way(url: str) -> None:
+    with reading(url) as stranger:
+        result = manage(
+            "migrate", **SECRETS, DATABASE_URL=url, MIGRATION_LOCK_WAIT_S="1"
+        )
+        pid = stranger.info.backend_pid
+
+    assert result.returncode == 35
+    assert f"trades is held by pid {pid} (user " in result.stderr
+    assert "idle in transaction: SELECT count(*) FROM trades)" in result.stderr
+    assert "Waiting for trades, held by pid" in result.stdout
+    assert manage("migrate", **SECRETS, DATABASE_URL=url).returncode == 0
+
+
+def test_others_pass_while_a_run_waits_and_it_goes_on_afterwards(url: str) -> None:
+    passed = 0
+    with reading(url):
+        run = threading.Thread(
+            target=lambda: results.append(
+                manage("migrate", **SECRETS, DATABASE_URL=url)
+            )
+        )
+        results: list[object] = []
+        run.start()
+        with psycopg.connect(url, autocommit=True) as other:
+            other.execute("SET statement_timeout = '2s'")
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                # It would wait for as long as the stranger stays, were the lock of
+                # the migration waiting before it.
+                other.execute("SELECT count(*) FROM trades")
+                passed += 1
+    run.join()
+
+    assert passed > 100
+    assert [result.returncode for result in results] == [0]  # type: ignore[attr-defined]
