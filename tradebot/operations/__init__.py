@@ -9,7 +9,6 @@ one of more than one step needs ``atomic = False``.
 from tradebot.operations.columns import (
     AddFieldIfMissing,
     ConvertToIdentity,
-    ConvertToJSONB,
     ConvertToTimestampWithZone,
     FillAndRequire,
 )
@@ -19,6 +18,7 @@ from tradebot.operations.constraints import (
     ConvertToDjangoForeignKey,
 )
 from tradebot.operations.indexes import BuildIndexConcurrently, DropIndexConcurrently
+from tradebot.operations.json_columns import ConvertToJSONB
 
 __all__ = [
     "AddCheck",

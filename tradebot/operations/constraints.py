@@ -11,26 +11,19 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models.sql import Query
 
+from tradebot.operations.catalogue import has_constraint
 from tradebot.operations.indexes import build_index, drop_index
 from tradebot.schema.rules import DataRule
 from tradebot.schema.steps import AnyStep, Step, perform
 
 
-def _exists(table: str, name: str, *, valid: bool = False) -> str:
-    return (
-        "SELECT EXISTS (SELECT FROM pg_constraint "
-        f"WHERE conrelid = to_regclass('\"{table}\"') AND conname = '{name}'"
-        f"{' AND convalidated' if valid else ''})"
-    )
-
-
 def _add(table: str, name: str, create: str) -> list[AnyStep]:
     """Return the steps that add a constraint for new rows, then check the old ones."""
     return [
-        Step(statements=(f"{create} NOT VALID",), done=_exists(table, name)),
+        Step(statements=(f"{create} NOT VALID",), done=has_constraint(table, name)),
         Step(
             statements=(f'ALTER TABLE "{table}" VALIDATE CONSTRAINT "{name}"',),
-            done=_exists(table, name, valid=True),
+            done=has_constraint(table, name, valid=True),
         ),
     ]
 
