@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -31,12 +32,10 @@ class Walker:
         return [(migration.app_label, migration.name) for migration, _ in plan]
 
     def forwards(self, *keys: MigrationKey) -> None:
-        for key in keys:
-            self._run(key, backwards=False)
+        self._run(keys, backwards=False)
 
     def backwards(self, *keys: MigrationKey) -> None:
-        for key in keys:
-            self._run(key, backwards=True)
+        self._run(keys, backwards=True)
 
     def apps(self) -> StateApps:
         """Return the models as the applied migrations leave them."""
@@ -49,10 +48,10 @@ class Walker:
     def applied(self) -> set[MigrationKey]:
         return set(self._executor().recorder.applied_migrations())
 
-    def _run(self, key: MigrationKey, *, backwards: bool) -> None:
+    def _run(self, keys: Sequence[MigrationKey], *, backwards: bool) -> None:
         executor = self._executor()
-        migration: Migration = executor.loader.graph.nodes[key]
-        executor.migrate([key], plan=[(migration, backwards)])
+        nodes: dict[MigrationKey, Migration] = executor.loader.graph.nodes
+        executor.migrate(list(keys), plan=[(nodes[key], backwards) for key in keys])
 
     def _executor(self) -> MigrationExecutor:
         executor = MigrationExecutor(self.connection)
