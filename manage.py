@@ -27,6 +27,10 @@ def main() -> None:
             f"The database cannot be used: {reason}. Check DATABASE_URL, the database "
             "server, and that migrate has run."
         )
+    except BrokenPipeError:
+        # Whoever read has seen enough, as in "| head".
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (EOFError, KeyboardInterrupt):
         sys.exit("\nCancelled.")
 

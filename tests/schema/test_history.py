@@ -332,3 +332,21 @@ def test_error_is_kept_without_the_password_of_the_database(history: History) ->
     other.settings_dict["PASSWORD"] = password
 
     assert password not in describe_error(ValueError(f"no: {password}"), other)
+
+
+def test_migrate_tells_a_migration_that_was_changed(
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    alias = empty_database.alias
+    call_command("migrate", "accounts", database=alias, verbosity=0)
+    History(empty_database).record(
+        Action.FAKE, "accounts", "0004_convert_user_key_to_identity", checksum="a-b"
+    )
+    errors = StringIO()
+
+    call_command("migrate", database=alias, verbosity=0, stderr=errors)
+
+    assert (
+        "accounts.0004_convert_user_key_to_identity was changed after it had been"
+        in errors.getvalue()
+    )

@@ -20,6 +20,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import AmbiguityError
 
+from tradebot.schema.checksum import changed
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.faults import PreflightError, run_fault
 from tradebot.schema.lock import Lock, LockError, migration_lock
@@ -86,6 +87,12 @@ class Command(migrate.Command):
             preflight(connection, executor.loader, plan, self._say, fake=fake)
             if not fake:
                 refuse_rows_in_the_way(executor, plan)
+            for migration in map(".".join, changed(connection, executor.loader)):
+                self._say(
+                    f"Attention: {migration} was changed after it had been applied "
+                    "here: the schema may not be what this code expects. See "
+                    "manage.py schema_history."
+                )
             self._handle_as_django(*args, **options)
 
     def _show_plan(
