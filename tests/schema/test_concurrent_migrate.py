@@ -167,6 +167,23 @@ def test_lock_is_let_go_and_the_session_named_as_before(
     assert ask("SELECT current_setting('application_name')") == name
 
 
+@pytest.mark.postgresql
+def test_limits_for_requests_do_not_end_a_migration(
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    name = empty_database.settings_dict["NAME"]
+    with empty_database.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} SET statement_timeout = '20s'")
+    empty_database.close()
+
+    with (
+        migration_lock(empty_database, lambda message: None),
+        empty_database.cursor() as cursor,
+    ):
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
 @pytest.mark.sqlite
 def test_waiter_for_a_file_says_who_holds_it(
     url: str, empty_database: BaseDatabaseWrapper

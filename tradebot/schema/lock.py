@@ -125,6 +125,7 @@ class _SessionLock:
 def _postgresql_lock(connection: BaseDatabaseWrapper, say: Say) -> Iterator[Lock]:
     connection.ensure_connection()
     _end_with_the_client(connection)
+    _outlast_limits(connection)
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('application_name')")
         (application_name,) = cursor.fetchone()
@@ -200,6 +201,15 @@ def _end_with_the_client(connection: BaseDatabaseWrapper) -> None:
             cursor.execute("SET client_connection_check_interval = %s", [_CLIENT_CHECK])
     except DatabaseError:
         pass  # not on the server's platform: it notices when the statement ends
+
+
+def _outlast_limits(connection: BaseDatabaseWrapper) -> None:
+    """Lift the limits that are meant for requests: an index build takes its time."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET statement_timeout = 0; SET idle_session_timeout = 0; "
+            "SET idle_in_transaction_session_timeout = 0"
+        )
 
 
 def _set_application_name(connection: BaseDatabaseWrapper, name: str) -> None:
