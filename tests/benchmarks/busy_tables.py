@@ -37,6 +37,7 @@ from tests.processes import ROOT, database_url, environment  # noqa: E402
 from tests.schema.starts import DJANGOS, OURS  # noqa: E402
 
 RATE_HZ = 50
+CONNECTIONS = 50
 TARGETS = [
     ("backtests", "0003"),
     ("bots", "0006"),
@@ -65,6 +66,7 @@ class Load:
         self.url, self.rows = url, rows
         self.waits: list[tuple[float, float]] = []
         self._stop = threading.Event()
+        self._room = asyncio.Semaphore(CONNECTIONS)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
     def __enter__(self) -> Load:
@@ -102,16 +104,17 @@ class Load:
             await connection.close()
 
     async def _query(self, free: list[Any], statement: str, argument: Any) -> None:
-        # A query that is due does not wait for the one before it.
-        connection = (
-            free.pop()
-            if free
-            else await psycopg.AsyncConnection.connect(self.url, autocommit=True)
-        )
+        # A query that is due does not wait for the one before it, if it can be helped.
         began = time.monotonic()
-        await connection.execute(statement, [argument])
+        async with self._room:
+            connection = (
+                free.pop()
+                if free
+                else await psycopg.AsyncConnection.connect(self.url, autocommit=True)
+            )
+            await connection.execute(statement, [argument])
+            free.append(connection)
         self.waits.append((began, time.monotonic() - began))
-        free.append(connection)
 
 
 @contextmanager
