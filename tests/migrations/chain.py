@@ -7,10 +7,11 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState, StateApps
 
 from tradebot.schema.executor import MigrationExecutor, chain_loader
-from tradebot.schema.revisions import MigrationKey, load_revisions
+from tradebot.schema.revisions import MigrationKey
 
 
 class Walker:
@@ -55,21 +56,9 @@ class Walker:
 
     def _executor(self) -> MigrationExecutor:
         executor = MigrationExecutor(self.connection)
-        if not self.squashed:
-            executor.loader = chain_loader(self.connection)
+        executor.loader = (
+            MigrationLoader(self.connection)
+            if self.squashed
+            else chain_loader(self.connection)
+        )
         return executor
-
-
-def migrations_of(*heads: str) -> list[MigrationKey]:
-    """Return the migrations of documented revisions and their ancestors, in order."""
-    revisions = {revision.id: revision for revision in load_revisions()}
-    wanted: set[str] = set()
-    open_ = list(heads)
-    while open_:
-        id_ = open_.pop()
-        if id_ not in wanted:
-            wanted.add(id_)
-            open_.extend(revisions[id_].revises)
-    return [
-        revision.migration for revision in revisions.values() if revision.id in wanted
-    ]

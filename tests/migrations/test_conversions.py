@@ -9,8 +9,8 @@ import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tests.migrations import rows
-from tests.migrations.chain import Walker, migrations_of
-from tradebot.schema.revisions import MigrationKey
+from tests.migrations.chain import Walker
+from tradebot.schema.revisions import MigrationKey, migrations_at
 
 HEAD = "b7e3f2c1a9d8"
 
@@ -19,7 +19,7 @@ HEAD = "b7e3f2c1a9d8"
 def walker(empty_database: BaseDatabaseWrapper) -> Walker:
     """A database at the documented head, with a row in every table."""
     walker = Walker(empty_database, squashed=False)
-    walker.forwards(*migrations_of(HEAD))
+    walker.forwards(*migrations_at(HEAD))
     rows.fill(empty_database, walker.apps())
     return walker
 

@@ -10,8 +10,8 @@ import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tests.migrations.catalogue import read_catalogue, read_definitions
-from tests.migrations.chain import Walker, migrations_of
-from tradebot.schema.revisions import load_revisions
+from tests.migrations.chain import Walker
+from tradebot.schema.revisions import load_revisions, migrations_at
 
 pytestmark = pytest.mark.postgresql
 
@@ -63,7 +63,7 @@ def test_catalogue_at_a_state_equals_the_documented_one(
 ) -> None:
     walker = Walker(empty_database, squashed=False)
 
-    walker.forwards(*migrations_of(*state.split("+")))
+    walker.forwards(*migrations_at(*state.split("+")))
 
     assert _sorted_constraints(_our_tables(empty_database)) == _sorted_constraints(
         DOCUMENTED["states"][state]
@@ -92,7 +92,7 @@ def test_squashed_path_makes_the_catalogue_of_the_chain(
 def test_serial_sequences_belong_to_their_columns(
     empty_database: BaseDatabaseWrapper,
 ) -> None:
-    Walker(empty_database, squashed=False).forwards(*migrations_of("b7e3f2c1a9d8"))
+    Walker(empty_database, squashed=False).forwards(*migrations_at("b7e3f2c1a9d8"))
 
     sequences = [row for row in read_definitions(empty_database) if len(row) == 4]
 

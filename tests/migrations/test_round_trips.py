@@ -14,8 +14,8 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from tests.migrations import rows
 from tests.migrations.catalogue import read_catalogue, read_definitions
-from tests.migrations.chain import Walker, migrations_of
-from tradebot.schema.revisions import Revision, load_revisions
+from tests.migrations.chain import Walker
+from tradebot.schema.revisions import Revision, load_revisions, migrations_at
 
 # Django's tables, one of whose migrations moves a column, and the archives.
 _LEFT_OUT = ("auth_", "django_", "tradebot_")
@@ -106,7 +106,7 @@ def test_strategy_revision_on_a_populated_table_sets_simple(
     empty_database: BaseDatabaseWrapper,
 ) -> None:
     walker = Walker(empty_database, squashed=False)
-    walker.forwards(*migrations_of("69694099e14e"))
+    walker.forwards(*migrations_at("69694099e14e"))
     rows.fill(empty_database, walker.apps())
 
     walker.forwards(("bots", "0004_add_bot_config_strategy"))
@@ -119,11 +119,11 @@ def test_late_parameters_leave_existing_bots_without_a_value(
     empty_database: BaseDatabaseWrapper,
 ) -> None:
     walker = Walker(empty_database, squashed=False)
-    walker.forwards(*migrations_of("69694099e14e"))
+    walker.forwards(*migrations_at("69694099e14e"))
     rows.fill(empty_database, walker.apps())
 
     walker.forwards(
-        *migrations_of("107856acfca7")[len(migrations_of("69694099e14e")) :]
+        *migrations_at("107856acfca7")[len(migrations_at("69694099e14e")) :]
     )
 
     bot = rows.read(empty_database)["bot_configs"][0]
@@ -149,7 +149,7 @@ def test_reset_token_revision_adds_only_the_columns_that_are_missing(
     if empty_database.vendor == "sqlite":
         there = [each.replace("timestamp with time zone", "datetime") for each in there]
     walker = Walker(empty_database, squashed=False)
-    walker.forwards(*migrations_of("8dff47bdfa5f"))
+    walker.forwards(*migrations_at("8dff47bdfa5f"))
     rows.fill(empty_database, walker.apps())
     with empty_database.cursor() as cursor:
         for column in there:

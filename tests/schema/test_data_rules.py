@@ -11,7 +11,8 @@ from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tests.migrations import rows
-from tests.migrations.chain import Walker, migrations_of
+from tests.migrations.chain import Walker
+from tradebot.schema.revisions import migrations_at
 
 HEAD = "b7e3f2c1a9d8"
 
@@ -45,7 +46,7 @@ JSON_BREAKS = {
 def old_database(empty_database: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
     """A database at the documented head, with a row in every table."""
     walker = Walker(empty_database, squashed=False)
-    walker.forwards(*migrations_of(HEAD))
+    walker.forwards(*migrations_at(HEAD))
     rows.fill(empty_database, walker.apps())
     return empty_database
 

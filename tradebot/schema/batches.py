@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.sql import Literal
 
 from tradebot.schema.steps import Batches
 
@@ -42,6 +43,7 @@ def run_batches(
         if not count:
             return
         started = time.monotonic()
+        upto = Literal(upto).as_string(None)
         rows = f"{after} AND {key} <= {upto} AND ({step.todo})"
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             cursor.execute(f"{begin};\n{step.statement.format(rows=rows)}")

@@ -22,8 +22,18 @@ from tradebot.models import Action
 from tradebot.schema.batches import run_batches
 from tradebot.schema.checksum import checksum
 from tradebot.schema.contention import LockBudget, with_retries
+from tradebot.schema.dropped import (
+    Archive,
+    Loss,
+    columns_of,
+    give_back,
+    keep,
+    losses,
+    waiting,
+)
 from tradebot.schema.history import History
 from tradebot.schema.locks import predict
+from tradebot.schema.revisions import MigrationKey
 from tradebot.schema.steps import (
     AnyStep,
     Batches,
@@ -44,7 +54,27 @@ class MigrationExecutor(django_executor.MigrationExecutor):
     ``progress_callback`` gets the actions that Django's gets, and ``say`` and ``show``
     with a message in place of the migration: what is worth a line in a log, and what
     the next message of the kind replaces.
+
+    ``exactly`` are the migrations that shall be applied when all is done, and no
+    others, whatever the targets say. What a migration drops is kept for its way back
+    (``dropped``), unless ``keep_dropped`` is false.
     """
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        progress_callback: Any = None,
+        *,
+        exactly: frozenset[MigrationKey] | None = None,
+        keep_dropped: bool = True,
+    ) -> None:
+        super().__init__(connection, progress_callback)
+        self.exactly = exactly
+        self.keep_dropped = keep_dropped
+        self._has_archives = bool(waiting(connection))
+        # What was kept was dropped along the chain, and goes back the same way.
+        if exactly is not None or self._has_archives:
+            self.loader = chain_loader(connection)
 
     @cached_property
     def history(self) -> History:
@@ -54,12 +84,73 @@ class MigrationExecutor(django_executor.MigrationExecutor):
         self, targets: Iterable[tuple[str, str | None]], clean_start: bool = False
     ) -> list[tuple[Migration, bool]]:
         targets = list(targets)
+        if self.exactly is not None and not clean_start:
+            return self._plan_exactly(self.exactly)
         graph = self.loader.graph
         if any(
             name is not None and (app, name) not in graph.nodes for app, name in targets
         ):
             self.loader = chain_loader(self.connection)
-        return super().migration_plan(targets, clean_start)
+        plan = super().migration_plan(self._unsquashed(targets), clean_start)
+        if any(backwards and migration.replaces for migration, backwards in plan):
+            # Each migration by itself: what it drops can come back by itself.
+            self.loader = chain_loader(self.connection)
+            plan = super().migration_plan(self._unsquashed(targets), clean_start)
+        return plan
+
+    def _unsquashed(
+        self, targets: Iterable[tuple[str, str | None]]
+    ) -> list[tuple[str, str | None]]:
+        """Return what the squashed migrations replace where these are not taken."""
+        nodes: Any = self.loader.graph.nodes
+        replacements: Any = self.loader.replacements
+        return [
+            key
+            for target in targets
+            for key in (
+                replacements[target].replaces
+                if target in replacements and target not in nodes
+                else [target]
+            )
+        ]
+
+    def _plan_exactly(
+        self, wanted: frozenset[MigrationKey]
+    ) -> list[tuple[Migration, bool]]:
+        graph = self.loader.graph
+        order = [
+            (migration.app_label, migration.name)
+            for migration, _ in super().migration_plan(graph.leaf_nodes(), True)
+        ]
+        applied = self.loader.applied_migrations
+        nodes: Any = graph.nodes
+        return [
+            (nodes[key], True)
+            for key in reversed(order)
+            if key in applied and key not in wanted
+        ] + [
+            (nodes[key], False) for key in order if key not in applied and key in wanted
+        ]
+
+    def migrate(
+        self,
+        targets: Any,
+        plan: Any = None,
+        state: ProjectState | None = None,
+        fake: bool = False,
+        fake_initial: bool = False,
+    ) -> ProjectState:
+        """Run a plan as Django does, and one that goes back first and then forwards."""
+        if self._has_archives:
+            self._give_back(waiting(self.connection, self.loader.applied_migrations))
+        if plan is None:
+            plan = self.migration_plan(targets)
+        back = [each for each in plan if each[1]]
+        if back and len(back) < len(plan):
+            super().migrate(targets, back, state, fake, fake_initial)
+            self.loader = chain_loader(self.connection)
+            plan, state = [each for each in plan if not each[1]], None
+        return super().migrate(targets, plan, state, fake, fake_initial)
 
     def apply_migration(
         self,
@@ -85,14 +176,20 @@ class MigrationExecutor(django_executor.MigrationExecutor):
                 succeed()
 
             if self.connection.vendor == "postgresql":
-                steps, state = compile_migration(self.connection, migration, state)
-                self._run(migration, steps, record)
+                steps, after = compile_migration(self.connection, migration, state)
+                dropped = self._losses(state, after)
+                self._run(migration, steps, record, dropped, backwards=False)
+                state = after
             else:
+                after = migration.mutate_state(state, preserve=True)
+                dropped = self._losses(state, after)
                 with self.connection.schema_editor(atomic=True) as schema_editor:
+                    self._keep(migration, dropped, backwards=False)
                     state = migration.apply(state, schema_editor)
                     _run_deferred(schema_editor)
                     record()
         self._tell("apply_success", migration)
+        self._give_back_of(migration, backwards=True)
         return state
 
     def unapply_migration(
@@ -116,17 +213,21 @@ class MigrationExecutor(django_executor.MigrationExecutor):
                     self.recorder.record_unapplied(app_label, name)
                 succeed()
 
+            after = migration.mutate_state(state, preserve=True)
+            dropped = self._losses(after, state)
             if self.connection.vendor == "postgresql":
                 steps, state = compile_migration(
                     self.connection, migration, state, backwards=True
                 )
-                self._run(migration, steps, record)
+                self._run(migration, steps, record, dropped, backwards=True)
             else:
                 with self.connection.schema_editor(atomic=True) as schema_editor:
+                    self._keep(migration, dropped, backwards=True)
                     state = migration.unapply(state, schema_editor)
                     _run_deferred(schema_editor)
                     record()
         self._tell("unapply_success", migration)
+        self._give_back_of(migration, backwards=False)
         return state
 
     @contextmanager
@@ -149,11 +250,52 @@ class MigrationExecutor(django_executor.MigrationExecutor):
             self.history.fail(entry, error)
             raise
 
+    def _losses(self, before: ProjectState, after: ProjectState) -> list[Loss]:
+        return losses(self.connection, columns_of(before) - columns_of(after))
+
+    def _keep(
+        self, migration: Migration, dropped: Sequence[Loss], *, backwards: bool
+    ) -> None:
+        """Keep what will be dropped, in the transaction that drops it."""
+        if not self.keep_dropped or not migration.atomic:
+            return
+        budget = LockBudget()
+        key = (migration.app_label, migration.name)
+        for loss in dropped:
+            if loss.can_be_kept:
+                archive = keep(
+                    self.connection, key, loss, backwards=backwards, budget=budget
+                )
+                self._has_archives = True
+                self._say(f"  Keeping {archive}.")
+
+    def _give_back_of(self, migration: Migration, *, backwards: bool) -> None:
+        if not self._has_archives:
+            return
+        key = (migration.app_label, migration.name)
+        self._give_back(
+            archive
+            for archive in waiting(self.connection)
+            if (archive.app, archive.name) == key and archive.backwards == backwards
+        )
+
+    def _give_back(self, archives: Iterable[Archive]) -> None:
+        for archive in archives:
+            self._say(f"  Giving back {archive}.")
+            give_back(self.connection, archive, self._say, self._show)
+
     def _run(
-        self, migration: Migration, steps: Sequence[AnyStep], record: Callable[[], None]
+        self,
+        migration: Migration,
+        steps: Sequence[AnyStep],
+        record: Callable[[], None],
+        dropped: Sequence[Loss],
+        *,
+        backwards: bool,
     ) -> None:
         def together() -> None:
             with self.connection.schema_editor(atomic=True) as schema_editor:
+                self._keep(migration, dropped, backwards=backwards)
                 budget = LockBudget()
                 for step in steps:
                     self._execute(step, schema_editor, budget)

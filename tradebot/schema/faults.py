@@ -258,6 +258,14 @@ class ContentionError(PreflightError):
     exit_code = 35
 
 
+class DataLossError(PreflightError):
+    """Rows would be lost: {rows}. Leave out --no-archive, so that they are kept for the
+    way forward, or say that they may be lost: --accept-data-loss.
+    """
+
+    exit_code = 37
+
+
 # --- SQLite -----------------------------------------------------------------------
 
 

@@ -21,8 +21,8 @@ from django.db.migrations import Migration
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.migrations.state import ProjectState
 
+from tradebot.schema.dropped import Columns, columns_of
 from tradebot.schema.faults import (
     EncodingError,
     InconsistentHistoryError,
@@ -244,15 +244,15 @@ def _check_way(
     state = loader.project_state(
         [key for key in loader.applied_migrations if key in loader.graph.nodes]
     )
-    columns = _columns(state)
-    removed: set[_Column] = set()  # by the plan: out of the way of what comes later
-    awaited: set[_Column] = set()
+    columns = columns_of(state)
+    removed: Columns = set()  # by the plan: out of the way of what comes later
+    awaited: Columns = set()
     for migration, backwards in plan:
         if backwards:
             return  # what a reverse makes was there before
         for operation in migration.operations:
             operation.state_forwards(migration.app_label, state)
-            before, columns = columns, _columns(state)
+            before, columns = columns, columns_of(state)
             removed |= before - columns
             # Exactly these: what derives from them knows what to do.
             if type(operation) in (migrations.CreateModel, migrations.AddField):
@@ -270,24 +270,6 @@ def _check_way(
         raise TablesInTheWayError(tables=_listed(found))
     if found:
         raise LeftoverError(found=_listed(found))
-
-
-_Column = tuple[str, str]
-"""A table and a column of it; with "" for the column, the table itself."""
-
-
-def _columns(state: ProjectState) -> set[_Column]:
-    found = set()
-    for (app_label, model_name), model in state.models.items():
-        if model.options.get("proxy") or not model.options.get("managed", True):
-            continue
-        table = str(model.options.get("db_table") or f"{app_label}_{model_name}")
-        found.add((table, ""))
-        for name, field in model.fields.items():
-            if not field.many_to_many:
-                suffix = "_id" if field.is_relation else ""
-                found.add((table, field.db_column or f"{name}{suffix}"))
-    return found
 
 
 # --- The contents -----------------------------------------------------------------
@@ -379,7 +361,7 @@ def _check_naive_times(connection: BaseDatabaseWrapper) -> None:
         raise NaiveTimesError(columns=_listed(columns), where=f"{where} is {zone}")
 
 
-def _aware_columns(connection: BaseDatabaseWrapper) -> set[_Column]:
+def _aware_columns(connection: BaseDatabaseWrapper) -> Columns:
     """Return the columns that hold times with a zone once all is migrated."""
     return {
         (model._meta.db_table, str(field.column))

@@ -11,16 +11,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import AmbiguityError
+from django.db.migrations.recorder import MigrationRecorder
 
 from tradebot.schema.checksum import changed
+from tradebot.schema.dropped import refuse_data_loss, waiting
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.faults import PreflightError, run_fault
 from tradebot.schema.lock import Lock, LockError, migration_lock
@@ -31,6 +35,13 @@ from tradebot.schema.preflight import (
     check_server,
     preflight,
     tell_invalid_indexes,
+)
+from tradebot.schema.revisions import (
+    MigrationKey,
+    RevisionError,
+    find_heads,
+    load_revisions,
+    migrations_at,
 )
 from tradebot.schema.rules import refuse_rows_in_the_way, violations_of
 from tradebot.schema.version import permissions_exist, read_version
@@ -45,8 +56,25 @@ class Command(migrate.Command):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
+        for action in parser._actions:
+            if action.dest == "app_label":
+                action.help = (
+                    "App label of an application to synchronize the state; or a "
+                    "documented revision, several with commas, or base: to go there "
+                    "with all apps."
+                )
         parser.add_argument(
             "--json", action="store_true", help="With --plan: print it as JSON."
+        )
+        parser.add_argument(
+            "--no-archive",
+            action="store_true",
+            help="Do not keep what is dropped for the way back.",
+        )
+        parser.add_argument(
+            "--accept-data-loss",
+            action="store_true",
+            help="Drop rows even where they are not kept.",
         )
 
     def execute(self, *args: Any, **options: Any) -> str | None:
@@ -60,6 +88,7 @@ class Command(migrate.Command):
         if settings.MIGRATION_DATABASE and connection.alias == DEFAULT_DB_ALIAS:
             connection.close()
             connection.settings_dict.update(settings.MIGRATION_DATABASE)
+        self.exactly = _take_revision(options)
         with _told_in_words(connection):
             wait_for_database(connection, self._say, settings.DATABASE_WAIT_S)
             if options["check_unapplied"] and not options["app_label"]:
@@ -81,12 +110,13 @@ class Command(migrate.Command):
             # Whoever held the lock may have done it.
             if self._nothing_to_do(connection, options):
                 return
-            executor = MigrationExecutor(connection)
+            executor = self._executor(connection, options=options)
             plan = _plan(executor, options)
             fake = options["fake"] or options["fake_initial"]
             preflight(connection, executor.loader, plan, self._say, fake=fake)
             if not fake:
                 refuse_rows_in_the_way(executor, plan)
+                refuse_data_loss(executor, plan, accepted=options["accept_data_loss"])
             for migration in map(".".join, changed(connection, executor.loader)):
                 self._say(
                     f"Attention: {migration} was changed after it had been applied "
@@ -98,7 +128,7 @@ class Command(migrate.Command):
     def _show_plan(
         self, connection: BaseDatabaseWrapper, options: dict[str, Any]
     ) -> None:
-        executor = MigrationExecutor(connection)
+        executor = self._executor(connection, options=options)
         plan = plan_run(executor, _plan(executor, options))
         if options["json"]:
             self.stdout.write(json.dumps(plan.as_json(), indent=2))
@@ -118,11 +148,26 @@ class Command(migrate.Command):
             self.check(databases=[options["database"]])
         # Django's command makes its executor by this name and asks for no other.
         names: Any = migrate
-        djangos, names.MigrationExecutor = names.MigrationExecutor, MigrationExecutor
+        ours = partial(self._executor, options=options)
+        djangos, names.MigrationExecutor = names.MigrationExecutor, ours
         try:
             super().handle(*args, **options)
         finally:
             names.MigrationExecutor = djangos
+
+    def _executor(
+        self,
+        connection: BaseDatabaseWrapper,
+        progress_callback: Any = None,
+        *,
+        options: dict[str, Any],
+    ) -> MigrationExecutor:
+        return MigrationExecutor(
+            connection,
+            progress_callback,
+            exactly=self.exactly,
+            keep_dropped=not options["no_archive"],
+        )
 
     def _nothing_to_do(
         self, connection: BaseDatabaseWrapper, options: dict[str, Any]
@@ -131,6 +176,8 @@ class Command(migrate.Command):
             return False
         version = read_version(connection)
         if version.missing or not permissions_exist(connection):
+            return False
+        if waiting(connection, MigrationRecorder(connection).applied_migrations()):
             return False
         if connection.vendor == "postgresql":
             check_server(connection)
@@ -189,6 +236,30 @@ def _plan(executor: MigrationExecutor, options: dict[str, Any]) -> Plan:
             return []
         targets = [(app_label, target.name)]
     return executor.migration_plan(targets)
+
+
+def _take_revision(options: dict[str, Any]) -> frozenset[MigrationKey] | None:
+    """Turn a documented revision into the target that Django knows.
+
+    Returns the migrations that it stands for; None where the target is none.
+    """
+    label = options["app_label"]
+    if (
+        not label
+        or options["migration_name"]
+        or label in {each.label for each in apps.get_app_configs()}
+    ):
+        return None
+    try:
+        heads = find_heads(label)
+    except RevisionError as error:
+        raise CommandError(
+            f"No installed app has the label {label!r}, and {error}"
+        ) from error
+    wanted = migrations_at(*heads)
+    app, name = wanted[-1] if wanted else (load_revisions()[0].migration[0], "zero")
+    options.update(app_label=app, migration_name=name)
+    return frozenset(wanted)
 
 
 @contextmanager
