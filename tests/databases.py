@@ -11,8 +11,6 @@ from pathlib import Path
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-ALIAS = "scratch"
-
 
 @contextmanager
 def scratch_database(options: str = "") -> Iterator[BaseDatabaseWrapper]:
@@ -21,21 +19,21 @@ def scratch_database(options: str = "") -> Iterator[BaseDatabaseWrapper]:
     ``options`` are those of CREATE DATABASE.
     """
     default = connections["default"]
-    name = f"scratch_{uuid.uuid4().hex}"
+    name = alias = f"scratch_{uuid.uuid4().hex}"
     with tempfile.TemporaryDirectory() as folder:
         if default.vendor == "postgresql":
             with default._nodb_cursor() as cursor:
                 cursor.execute(f"CREATE DATABASE {name} {options}")
         else:
             name = str(Path(folder) / f"{name}.sqlite3")
-        connections.databases[ALIAS] = {**default.settings_dict, "NAME": name}
-        connection = connections[ALIAS]
+        connections.databases[alias] = {**default.settings_dict, "NAME": name}
+        connection = connections[alias]
         try:
             yield connection
         finally:
             connection.close()
-            del connections[ALIAS]
-            del connections.databases[ALIAS]
+            del connections[alias]
+            del connections.databases[alias]
             if default.vendor == "postgresql":
                 with default._nodb_cursor() as cursor:
                     cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -72,6 +72,15 @@ def columns_of(state: ProjectState) -> Columns:
     return found
 
 
+def columns_after(migration: Migration, state: ProjectState) -> Columns:
+    """Return the tables and columns after a migration; ``state`` is left alone."""
+    # Without its models, which would be made anew at every change.
+    bare = ProjectState(
+        {key: model.clone() for key, model in state.models.items()}, state.real_apps
+    )
+    return columns_of(migration.mutate_state(bare, preserve=False))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
     """What a migration drops of one table that has rows."""
@@ -275,6 +284,31 @@ def waiting(
             or ((archive.app, archive.name) in applied) == archive.backwards
         )
     ]
+
+
+def parents_first(
+    connection: BaseDatabaseWrapper, found: Iterable[Archive]
+) -> list[Archive]:
+    """Return the archives so that rows come after those that they refer to."""
+    left, result = list(found), []
+    while left:
+        tables = {archive.table_name for archive in left}
+        ready = [
+            archive
+            for archive in left
+            if not tables & _references(connection, archive.table_name)
+        ]
+        result += ready or left  # a circle: in the order in which they were kept
+        left = [archive for archive in left if ready and archive not in ready]
+    return result
+
+
+def _references(connection: BaseDatabaseWrapper, table: str) -> set[str]:
+    if not _column_names(connection, table):
+        return set()
+    with connection.cursor() as cursor:
+        relations = connection.introspection.get_relations(cursor, table)
+    return {relation[1] for relation in relations.values()} - {table}
 
 
 def purge(connection: BaseDatabaseWrapper, archive: Archive) -> None:

@@ -25,10 +25,12 @@ from tradebot.schema.contention import LockBudget, with_retries
 from tradebot.schema.dropped import (
     Archive,
     Loss,
+    columns_after,
     columns_of,
     give_back,
     keep,
     losses,
+    parents_first,
     waiting,
 )
 from tradebot.schema.history import History
@@ -71,9 +73,10 @@ class MigrationExecutor(django_executor.MigrationExecutor):
         super().__init__(connection, progress_callback)
         self.exactly = exactly
         self.keep_dropped = keep_dropped
-        self._has_archives = bool(waiting(connection))
-        # What was kept was dropped along the chain, and goes back the same way.
-        if exactly is not None or self._has_archives:
+        archives = waiting(connection)
+        self._has_archives = bool(archives)
+        # What was dropped on the way back along the chain comes back along it.
+        if exactly is not None or any(archive.backwards for archive in archives):
             self.loader = chain_loader(connection)
 
     @cached_property
@@ -177,12 +180,13 @@ class MigrationExecutor(django_executor.MigrationExecutor):
 
             if self.connection.vendor == "postgresql":
                 steps, after = compile_migration(self.connection, migration, state)
-                dropped = self._losses(state, after)
+                lost = columns_of(state) - columns_of(after)
+                dropped = losses(self.connection, lost)
                 self._run(migration, steps, record, dropped, backwards=False)
                 state = after
             else:
-                after = migration.mutate_state(state, preserve=True)
-                dropped = self._losses(state, after)
+                lost = columns_of(state) - columns_after(migration, state)
+                dropped = losses(self.connection, lost)
                 with self.connection.schema_editor(atomic=True) as schema_editor:
                     self._keep(migration, dropped, backwards=False)
                     state = migration.apply(state, schema_editor)
@@ -213,8 +217,8 @@ class MigrationExecutor(django_executor.MigrationExecutor):
                     self.recorder.record_unapplied(app_label, name)
                 succeed()
 
-            after = migration.mutate_state(state, preserve=True)
-            dropped = self._losses(after, state)
+            lost = columns_after(migration, state) - columns_of(state)
+            dropped = losses(self.connection, lost)
             if self.connection.vendor == "postgresql":
                 steps, state = compile_migration(
                     self.connection, migration, state, backwards=True
@@ -250,9 +254,6 @@ class MigrationExecutor(django_executor.MigrationExecutor):
             self.history.fail(entry, error)
             raise
 
-    def _losses(self, before: ProjectState, after: ProjectState) -> list[Loss]:
-        return losses(self.connection, columns_of(before) - columns_of(after))
-
     def _keep(
         self, migration: Migration, dropped: Sequence[Loss], *, backwards: bool
     ) -> None:
@@ -280,7 +281,7 @@ class MigrationExecutor(django_executor.MigrationExecutor):
         )
 
     def _give_back(self, archives: Iterable[Archive]) -> None:
-        for archive in archives:
+        for archive in parents_first(self.connection, archives):
             self._say(f"  Giving back {archive}.")
             give_back(self.connection, archive, self._say, self._show)
 
