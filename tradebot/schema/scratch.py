@@ -8,6 +8,12 @@ from contextlib import contextmanager
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from tradebot.schema.faults import (
+    NoScratchError,
+    ReadOnlyError,
+    StandbyError,
+    describe,
+)
 from tradebot.schema.steps import AnyStep, Batches, LiveStep, Step, is_done
 
 _NAME = "tradebot_scratch"
@@ -17,8 +23,10 @@ _NAME = "tradebot_scratch"
 def scratch_schema(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Let names mean tables of an empty schema; undo everything at the end.
 
-    PostgreSQL only. No table of the database is touched or locked.
+    PostgreSQL only. No table of the database is touched or locked. Raises the
+    PreflightError for which no schema can be made.
     """
+    _check_may_create(connection)
     with transaction.atomic(using=connection.alias):
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE SCHEMA {_NAME}")
@@ -27,6 +35,22 @@ def scratch_schema(connection: BaseDatabaseWrapper) -> Iterator[None]:
             yield
         finally:
             transaction.set_rollback(True, using=connection.alias)
+
+
+def _check_may_create(connection: BaseDatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_user, pg_is_in_recovery(), "
+            "current_setting('transaction_read_only')::bool, "
+            "has_database_privilege(current_database(), 'CREATE')"
+        )
+        user, standby, read_only, may_create = cursor.fetchone()
+    if standby:
+        raise StandbyError(database=describe(connection))
+    if read_only:
+        raise ReadOnlyError(database=describe(connection))
+    if not may_create:
+        raise NoScratchError(user=user, database=describe(connection))
 
 
 def replay(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from django.db.migrations.recorder import MigrationRecorder
 
 from tradebot.schema.archive import PREFIX
-from tradebot.schema.catalogue import repairs
-from tradebot.schema.catalogue.reading import RELATIONS, Catalogue, Object
+from tradebot.schema.catalogue import repairs as postgresql
+from tradebot.schema.catalogue import sqlite
+from tradebot.schema.catalogue.objects import RELATIONS, Catalogue, Object
 from tradebot.schema.history import TABLE
 
 Problem = Literal["missing", "extra", "differs"]
@@ -20,6 +21,20 @@ Problem = Literal["missing", "extra", "differs"]
 _OPTIONAL = (MigrationRecorder.Migration._meta.db_table, TABLE)
 # What they are depends on what was archived; Alembic's is left as a fence.
 _IGNORED = (PREFIX.rstrip("_"), "alembic_version")
+
+
+class _Repairs(Protocol):
+    """How things are repaired in one kind of database."""
+
+    def make(
+        self, wanted: Object, expected: Catalogue, extra: Sequence[Object] = ()
+    ) -> str: ...
+    def drop(self, there: Object) -> str: ...
+    def rename(self, wanted: Object, there: Object) -> str: ...
+    def change(self, attribute: str, wanted: Object, there: Object) -> str: ...
+
+
+_REPAIRS: dict[str, _Repairs] = {"postgresql": postgresql, "sqlite": sqlite}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +48,8 @@ class Difference:
     """Which attribute differs; None where the object is missing or extra."""
     expected: object = None
     found: object = None
+    """The two values of the attribute, or what makes the object that is missing or
+    extra."""
     repair: str
     """SQL, or words where rows are at stake."""
 
@@ -57,25 +74,29 @@ def as_text(value: object) -> str:
     return "none" if value is None else " ".join(str(value).split())
 
 
-def compare(expected: Catalogue, found: Catalogue) -> list[Difference]:
+def compare(
+    expected: Catalogue, found: Catalogue, vendor: str = "postgresql"
+) -> list[Difference]:
     """Return how a database differs from what is expected, in order of the names.
 
     What is part of a missing or extra table is not told apart. Tables are expected to
-    have one owner: the one that most of them have.
+    have one owner: the one that most of them have. ``vendor`` is the database's, as in
+    Django.
     """
+    repairs = _REPAIRS[vendor]
     absent = tuple(name for name in _OPTIONAL if ("table", name) not in found)
     expected = _without(expected, *_IGNORED, *absent)
     found = _without(found, *_IGNORED)
     missing = _whole(each for key, each in expected.items() if key not in found)
     extra = _whole(each for key, each in found.items() if key not in expected)
     differences = [
-        *_renamed(missing, extra),
-        *(_missing(each, expected, extra) for each in missing),
-        *(_extra(each) for each in extra),
+        *_renamed(missing, extra, repairs),
+        *(_missing(each, expected, extra, repairs) for each in missing),
+        *(_extra(each, repairs) for each in extra),
         *_owners(expected, found),
     ]
     for key in expected.keys() & found.keys():
-        differences += _differing(expected[key], found[key])
+        differences += _differing(expected[key], found[key], repairs)
     return sorted(differences, key=lambda each: (each.key, each.attribute or ""))
 
 
@@ -95,7 +116,9 @@ def _whole(objects: Iterable[Object]) -> list[Object]:
     return [each for each in objects if each.table not in whole]
 
 
-def _renamed(missing: list[Object], extra: list[Object]) -> Iterator[Difference]:
+def _renamed(
+    missing: list[Object], extra: list[Object], repairs: _Repairs
+) -> Iterator[Difference]:
     """Yield what is there under another name, and take it out of both lists.
 
     Of columns and tables only people can know.
@@ -121,27 +144,31 @@ def _renamed(missing: list[Object], extra: list[Object]) -> Iterator[Difference]
                 break
 
 
-def _missing(wanted: Object, expected: Catalogue, extra: list[Object]) -> Difference:
+def _missing(
+    wanted: Object, expected: Catalogue, extra: list[Object], repairs: _Repairs
+) -> Difference:
     return Difference(
         kind=wanted.kind,
         name=wanted.name,
         problem="missing",
-        expected=wanted.definition or None,
+        expected=wanted.definition or wanted.kind,
         repair=repairs.make(wanted, expected, extra),
     )
 
 
-def _extra(there: Object) -> Difference:
+def _extra(there: Object, repairs: _Repairs) -> Difference:
     return Difference(
         kind=there.kind,
         name=there.name,
         problem="extra",
-        found=there.definition or None,
+        found=there.definition or there.kind,
         repair=repairs.drop(there),
     )
 
 
-def _differing(wanted: Object, there: Object) -> Iterator[Difference]:
+def _differing(
+    wanted: Object, there: Object, repairs: _Repairs
+) -> Iterator[Difference]:
     for attribute, value in wanted.attributes.items():
         found = there.attributes[attribute]
         if found != value and attribute != "owner":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from tradebot.schema.catalogue.reading import Catalogue, Object
+from tradebot.schema.catalogue.objects import Catalogue, Object
 
 _CONSTRAINTS = ("primary key", "unique", "check", "foreign key", "exclusion")
 _FIRING = {

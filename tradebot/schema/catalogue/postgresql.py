@@ -1,56 +1,18 @@
-"""Read the catalogue of a schema, or the one that migrations make."""
+"""Read the catalogue of a schema of PostgreSQL, spelled by the server."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations import Migration
-from django.db.migrations.recorder import MigrationRecorder
-from django.db.migrations.state import ProjectState
 
+from tradebot.schema.catalogue.objects import Catalogue, Object
 from tradebot.schema.catalogue.queries import QUERIES
-from tradebot.schema.history import History
-from tradebot.schema.scratch import replay, scratch_schema
-from tradebot.schema.steps import compile_migration
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Object:
-    """A table, a column, an index …: one thing that has a name in a schema.
-
-    ``attributes`` are what can differ, in words for people; ``definition`` is SQL that
-    makes the object, or the part of such SQL that comes after its name.
-    """
-
-    kind: str
-    own_name: str
-    table: str = ""
-    """The table or view that it is part of."""
-    attributes: Mapping[str, object]
-    definition: str = ""
-
-    @property
-    def name(self) -> str:
-        """The name that is unique among the objects of its kind."""
-        if not self.table or self.kind == "sequence":
-            return self.own_name
-        if self.kind == "column":
-            return f"{self.table}.{self.own_name}"
-        return f"{self.own_name} on {self.table}"
-
-
-Catalogue = Mapping[tuple[str, str], Object]
-"""Objects by their kind and name."""
-
-RELATIONS = ("table", "view", "materialized view")
-"""The kinds of objects that others are part of."""
-
-
-def read_catalogue(connection: BaseDatabaseWrapper) -> Catalogue:
-    """Return the objects of the schema in which tables are made, on PostgreSQL.
+def read_postgresql(connection: BaseDatabaseWrapper) -> Catalogue:
+    """Return the objects of the schema in which tables are made.
 
     Without those that belong to an extension.
     """
@@ -62,27 +24,6 @@ def read_catalogue(connection: BaseDatabaseWrapper) -> Catalogue:
                 for found in _OBJECTS[name](*row):
                     catalogue[found.kind, found.name] = found
     return catalogue
-
-
-def expected_catalogue(
-    connection: BaseDatabaseWrapper,
-    migrations: Sequence[Migration],
-    state: ProjectState | None = None,
-) -> Catalogue:
-    """Return the objects that migrations make, and the system's own tables.
-
-    They are replayed in order in a scratch schema, which is rolled back; ``state`` is
-    the one before the first of them.
-    """
-    state = state or ProjectState()
-    with scratch_schema(connection):
-        MigrationRecorder(connection).ensure_schema()
-        History(connection).ensure_table()
-        for migration in migrations:
-            steps, state = compile_migration(connection, migration, state)
-            for _ in replay(connection, steps):
-                pass
-        return read_catalogue(connection)
 
 
 # --- From rows to objects ---------------------------------------------------------
