@@ -258,7 +258,7 @@ def format_drift(drift: Drift) -> Iterator[str]:
     if drift.pending:
         yield (
             f"{_count(drift.pending, 'migration')} pending, which is no drift: "
-            f"{', '.join(map('.'.join, drift.pending))}."
+            f"{_listed(drift.pending)}."
         )
     if not drift:
         yield (
@@ -270,6 +270,11 @@ def format_drift(drift: Drift) -> Iterator[str]:
             f"Drift: {_count(drift.findings, 'difference')} and "
             f"{_count(drift.model_changes, 'model change')} without a migration."
         )
+
+
+def _listed(keys: Sequence[MigrationKey]) -> str:
+    shown = ", ".join(map(".".join, keys[:3]))
+    return shown if len(keys) <= 3 else f"{shown} and {len(keys) - 3} more"
 
 
 def _count(each: Sequence[object], noun: str) -> str:

@@ -17,7 +17,7 @@ from tradebot.schema.catalogue.objects import Catalogue
 from tradebot.schema.catalogue.postgresql import read_postgresql
 from tradebot.schema.catalogue.sqlite import read_sqlite
 from tradebot.schema.history import History
-from tradebot.schema.scratch import replay, scratch_schema
+from tradebot.schema.scratch import replay_all, scratch_schema
 from tradebot.schema.steps import compile_migration
 
 _ALIAS = "tradebot_scratch"
@@ -71,8 +71,7 @@ class Replay:
             steps, self._state = compile_migration(
                 self._connection, migration, self._state
             )
-            for _ in replay(self._connection, steps):
-                pass
+            replay_all(self._connection, steps)
         else:
             with self._connection.schema_editor(atomic=True) as schema_editor:
                 self._state = migration.apply(self._state, schema_editor)
