@@ -51,4 +51,5 @@ class Command(BaseCommand):
                 self.stdout.write(line)
             if not_there:
                 self.stdout.write(f"Not on SQLite: {', '.join(not_there)}.")
-        sys.exit(1 if drift else 0)
+        if drift:
+            sys.exit(1)

@@ -23,6 +23,30 @@ _OPTIONAL = (MigrationRecorder.Migration._meta.db_table, TABLE)
 _IGNORED = (PREFIX.rstrip("_"), "alembic_version")
 
 
+# What is needed comes before what needs it.
+_ORDER = (
+    "type",
+    "domain",
+    "function",
+    "procedure",
+    "aggregate",
+    "table",
+    "sequence",
+    "column",
+    "primary key",
+    "unique",
+    "exclusion",
+    "check",
+    "foreign key",
+    "view",
+    "materialized view",
+    "index",
+    "trigger",
+    "rule",
+    "policy",
+)
+
+
 class _Repairs(Protocol):
     """How things are repaired in one kind of database."""
 
@@ -77,7 +101,8 @@ def as_text(value: object) -> str:
 def compare(
     expected: Catalogue, found: Catalogue, vendor: str = "postgresql"
 ) -> list[Difference]:
-    """Return how a database differs from what is expected, in order of the names.
+    """Return how a database differs from what is expected, in an order in which it can
+    be repaired.
 
     What is part of a missing or extra table is not told apart. Tables are expected to
     have one owner: the one that most of them have. ``vendor`` is the database's, as in
@@ -97,7 +122,10 @@ def compare(
     ]
     for key in expected.keys() & found.keys():
         differences += _differing(expected[key], found[key], repairs)
-    return sorted(differences, key=lambda each: (each.key, each.attribute or ""))
+    return sorted(
+        differences,
+        key=lambda each: (_ORDER.index(each.kind), each.name, each.attribute or ""),
+    )
 
 
 def _without(catalogue: Catalogue, *names: str) -> dict[tuple[str, str], Object]:
@@ -127,9 +155,7 @@ def _renamed(
         if wanted.kind == "column" or wanted.kind in RELATIONS:
             continue
         for there in extra:
-            if (there.kind, there.table) == (wanted.kind, wanted.table) and (
-                there.attributes == wanted.attributes
-            ):
+            if _nameless(there) == _nameless(wanted):
                 missing.remove(wanted)
                 extra.remove(there)
                 yield Difference(
@@ -142,6 +168,15 @@ def _renamed(
                     repair=repairs.rename(wanted, there),
                 )
                 break
+
+
+def _nameless(each: Object) -> tuple[object, ...]:
+    """Return all that is compared but the name, which a definition may repeat."""
+    attributes = {
+        name: value.replace(each.own_name, "") if isinstance(value, str) else value
+        for name, value in each.attributes.items()
+    }
+    return each.kind, each.table, attributes
 
 
 def _missing(

@@ -30,7 +30,7 @@ def read_postgresql(connection: BaseDatabaseWrapper) -> Catalogue:
 
 _PERSISTENCE = {"p": "permanent", "u": "unlogged", "t": "temporary"}
 _IDENTITY = {"": None, "a": "always", "d": "by default"}
-_GENERATED = {"": None, "s": "stored", "v": "virtual"}
+_GENERATED = {"s": "STORED", "v": "VIRTUAL"}
 _TABLE_KINDS = {"r": "table", "p": "partitioned table", "f": "foreign table"}
 _VIEW_KINDS = {"v": "view", "m": "materialized view"}
 _ACTIONS = {
@@ -100,9 +100,12 @@ def _column(
     generated: str,
 ) -> Iterator[Object]:
     parts = [type_, f'COLLATE "{collation}"' if collation else ""]
+    expression = None
     if generated:
-        parts.append(f"GENERATED ALWAYS AS ({default}) STORED")
-    elif default is not None:
+        expression = f"ALWAYS AS ({default}) {_GENERATED[generated]}"
+        default = None
+        parts.append(f"GENERATED {expression}")
+    if default is not None:
         parts.append(f"DEFAULT {default}")
     if identity:
         parts.append(f"GENERATED {(_IDENTITY[identity] or '').upper()} AS IDENTITY")
@@ -115,7 +118,7 @@ def _column(
             "type": type_,
             "collation": collation,
             "nullability": "NOT NULL" if not_null else "NULL",
-            "generated": _GENERATED[generated],
+            "generated": expression,
             "default": default,
             "identity": _IDENTITY[identity],
         },
@@ -255,7 +258,8 @@ def _function(name: str, kind: str, schema: str, definition: str) -> Iterator[Ob
     yield Object(
         kind={"p": "procedure", "a": "aggregate"}.get(kind, "function"),
         own_name=name,
-        attributes={"definition": definition},
+        # The white space of ours is that of a file, which may be formatted anew.
+        attributes={"definition": " ".join(definition.split())},
         definition=definition,
     )
 
