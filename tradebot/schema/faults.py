@@ -166,6 +166,15 @@ class NotOwnerError(PreflightError):
     exit_code = 25
 
 
+class NoScratchError(PreflightError):
+    """User {user} may not make a schema in {database}, in which migrations are tried to
+    see what they do. Nothing was changed. Allow it with GRANT CREATE ON DATABASE … TO
+    {user}, or set MIGRATION_DATABASE_URL with the user who owns the database.
+    """
+
+    exit_code = 36
+
+
 # --- What is in the database ------------------------------------------------------
 
 

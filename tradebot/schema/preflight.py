@@ -93,7 +93,7 @@ def preflight(
         _check_privileges(connection, server, [] if fake else _altered_tables(plan))
     else:
         _check_writing(connection)
-    _check_history(connection, loader, plan, tables)
+    check_history(connection, loader, plan, tables)
     if not fake:
         _check_way(connection, loader, plan, tables)
     if connection.vendor == "postgresql":
@@ -217,12 +217,13 @@ def _tell_long_transactions(connection: BaseDatabaseWrapper, say: Say) -> None:
 # --- The history ------------------------------------------------------------------
 
 
-def _check_history(
+def check_history(
     connection: BaseDatabaseWrapper,
     loader: MigrationLoader,
     plan: Plan,
     tables: set[str],
 ) -> None:
+    """Raise the PreflightError for which the record of migrations cannot be used."""
     if "alembic_version" in tables and not loader.applied_migrations:
         raise UnadoptedError(database=describe(connection))
     try:

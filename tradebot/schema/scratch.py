@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
 
+from tradebot.schema.faults import (
+    NoScratchError,
+    ReadOnlyError,
+    StandbyError,
+    describe,
+)
 from tradebot.schema.steps import AnyStep, Batches, LiveStep, Step, is_done
 
 _NAME = "tradebot_scratch"
@@ -17,8 +25,10 @@ _NAME = "tradebot_scratch"
 def scratch_schema(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Let names mean tables of an empty schema; undo everything at the end.
 
-    PostgreSQL only. No table of the database is touched or locked.
+    PostgreSQL only. No table of the database is touched or locked. Raises the
+    PreflightError for which no schema can be made.
     """
+    _check_may_create(connection)
     with transaction.atomic(using=connection.alias):
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE SCHEMA {_NAME}")
@@ -27,6 +37,22 @@ def scratch_schema(connection: BaseDatabaseWrapper) -> Iterator[None]:
             yield
         finally:
             transaction.set_rollback(True, using=connection.alias)
+
+
+def _check_may_create(connection: BaseDatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_user, pg_is_in_recovery(), "
+            "current_setting('transaction_read_only')::bool, "
+            "has_database_privilege(current_database(), 'CREATE')"
+        )
+        user, standby, read_only, may_create = cursor.fetchone()
+    if standby:
+        raise StandbyError(database=describe(connection))
+    if read_only:
+        raise ReadOnlyError(database=describe(connection))
+    if not may_create:
+        raise NoScratchError(user=user, database=describe(connection))
 
 
 def replay(
@@ -52,6 +78,32 @@ def replay(
             if not done:
                 with connection.cursor() as cursor:
                     cursor.execute(_in_transaction(step, statement))
+
+
+def replay_all(connection: BaseDatabaseWrapper, steps: Iterable[AnyStep]) -> None:
+    """Do steps as ``replay`` does, in as few round trips as can be."""
+    for is_live, group in groupby(steps, lambda step: isinstance(step, LiveStep)):
+        if is_live:
+            for step in group:
+                for _ in replay(connection, [step]):
+                    pass
+        elif script := "\n;\n".join(
+            _script(step) for step in group if isinstance(step, Step)
+        ):
+            with connection.cursor() as cursor:
+                cursor.execute(script)
+
+
+def _script(step: Step) -> str:
+    statements = [_in_transaction(step, each) for each in step.statements]
+    if step.done is None:
+        return "\n;\n".join(statements)
+    body = " ".join(f"EXECUTE {_literal(each)};" for each in statements)
+    return f"DO {_literal(f'BEGIN IF ({step.done}) THEN ELSE {body} END IF; END')}"
+
+
+def _literal(text: str) -> str:
+    return sql.Literal(text).as_string(None)
 
 
 def _in_transaction(step: Step, statement: str) -> str:
