@@ -7,11 +7,16 @@ seconds.
 from __future__ import annotations
 
 import datetime as dt
+import warnings
+from typing import Any
 
 import jwt
 from django.conf import settings
 
 from accounts.models import User
+
+# The settings say how long a secret has to be.
+warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
 
 
 def token_issue(*, user: User, remember: bool, now: dt.datetime) -> str:
@@ -36,14 +41,11 @@ def token_user(*, token: str) -> User | None:
     An address may have gone to another user since: where the token names an id, it has
     to be theirs.
     """
-    try:
-        claims = jwt.decode(
-            token,
-            settings.JWT_SECRET,
-            algorithms=[settings.JWT_ALGORITHM],
-            options={"require": ["exp", "sub"]},
-        )
-    except jwt.InvalidTokenError:
+    claims = _read(token, settings.JWT_SECRET, settings.JWT_ALGORITHM)
+    if claims is None and settings.JWT_OLD_SECRET:
+        # Which of the two the old program used is not known here.
+        claims = _read(token, settings.JWT_OLD_SECRET, "HS256", "HS512")
+    if claims is None:
         return None
     if not claims["sub"].isprintable():  # which no address and not every column takes
         return None
@@ -53,3 +55,17 @@ def token_user(*, token: str) -> User | None:
     if user is None or claims.get("user_id", user.pk) != user.pk:
         return None
     return user
+
+
+def _read(token: str, secret: str, *algorithms: str) -> dict[str, Any] | None:
+    """Return the claims of a token that this secret has signed and that is in force."""
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            secret,
+            algorithms=list(algorithms),
+            options={"require": ["exp", "sub"]},
+        )
+    except jwt.InvalidTokenError:
+        return None
+    return claims

@@ -35,6 +35,13 @@ def _check_secret(value: str) -> str | None:
     return None
 
 
+def _check_old_secret(value: str) -> str | None:
+    # Shorter ones are found by trying, and with them tokens of any user are made.
+    if len(value.encode()) < 8:
+        return "must have 8 characters or more"
+    return None
+
+
 def _check_fernet_key(value: str) -> str | None:
     try:
         valid = len(base64.urlsafe_b64decode(value)) == 32
@@ -209,13 +216,25 @@ USE_TZ = True
 AUTH_USER_MODEL = "accounts.User"
 # Inactive users are told so, after the right password only; nothing lets them in.
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
-PASSWORD_HASHERS = ["accounts.hashers.BcryptPasswordHasher"]
+# The first makes new hashes, all of them verify.
+_hashers = {
+    "bcrypt": "accounts.hashers.BcryptPasswordHasher",
+    "argon2id": "accounts.hashers.Argon2idPasswordHasher",
+}
+_chosen = env.choice("PASSWORD_HASHER", tuple(_hashers), default="bcrypt")
+PASSWORD_HASHERS = [_hashers.pop(_chosen), *_hashers.values()]
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "accounts.passwords.PasswordPolicyValidator"}]
 
 # --- API --------------------------------------------------------------------------
 
 JWT_SECRET = env.text(
     "JWT_SECRET", example="<64 random characters>", check=_check_secret
+)
+# A former secret, as that of the old program: its tokens are accepted, none is made.
+JWT_OLD_SECRET = (
+    env.text("JWT_OLD_SECRET", example="<the former secret>", check=_check_old_secret)
+    if env.given("JWT_OLD_SECRET")
+    else None
 )
 JWT_ALGORITHM = env.choice("JWT_ALGORITHM", ("HS256", "HS512"), default="HS512")
 ACCESS_TOKEN_EXPIRE_MINUTES = env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", default=10_080)

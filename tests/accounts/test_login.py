@@ -7,6 +7,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import get_hasher
 from django.http import HttpResponse
+from django.test import override_settings
 from django.utils import timezone
 
 from accounts.hashers import BcryptPasswordHasher
@@ -185,6 +186,24 @@ def test_me_with_token_of_the_old_program_works(owner: User) -> None:
     read(ask(f"Bearer {sign(claims)}"))
 
 
+@pytest.mark.parametrize("algorithm", ["HS256", "HS512"])
+def test_me_with_token_of_a_former_secret_works_while_it_is_set(
+    algorithm: str, owner: User
+) -> None:
+    former = "short, but it did"
+    good = {"sub": owner.email, "user_id": owner.pk, "exp": later()}
+    token = jwt.encode(good, former, algorithm=algorithm)
+    expired = jwt.encode(good | {"exp": later() - 120}, former, algorithm=algorithm)
+    read_problem(ask(f"Bearer {token}"), 401)
+
+    with override_settings(JWT_OLD_SECRET=former):
+        read(ask(f"Bearer {token}"))
+        read_problem(ask(f"Bearer {expired}"), 401)
+        new = token_issue(user=owner, remember=False, now=timezone.now())
+        assert claims_of(new)["sub"] == owner.email, "not signed with JWT_SECRET"
+        read(ask(f"Bearer {new}"))
+
+
 @pytest.mark.usefixtures("owner")
 @pytest.mark.parametrize(
     "authorization",
@@ -229,7 +248,6 @@ def test_me_with_token_that_proves_nothing_is_refused(owner: User) -> None:
     assert codes == dict.fromkeys(tokens, 401)
 
 
-@pytest.mark.django_db
 @pytest.mark.django_db
 def test_me_inactive_is_bad_request() -> None:
     user = make_user(is_active=False)
