@@ -93,6 +93,9 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
+_JSON = {"parameters", "daily_results", "monthly_results"}
+
+
 def fill(connection: BaseDatabaseWrapper, apps: StateApps) -> None:
     """Put one row into every table of ``apps`` that has none, links included."""
     for (app, name), values in _ROWS.items():
@@ -131,17 +134,20 @@ def read(connection: BaseDatabaseWrapper) -> dict[str, list[dict[str, Any]]]:
             cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608  # its own name
             names = [column[0] for column in cursor.description]
             rows = [
-                dict(zip(names, map(_plain, row), strict=True))
+                {
+                    name: _plain(name, value)
+                    for name, value in zip(names, row, strict=True)
+                }
                 for row in cursor.fetchall()
             ]
             tables[table] = sorted(rows, key=str)
         return tables
 
 
-def _plain(value: Any) -> Any:
+def _plain(name: str, value: Any) -> Any:
     if isinstance(value, dt.datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
         return aware.astimezone(dt.UTC)
-    if isinstance(value, str) and value.startswith(("{", "[")):
+    if isinstance(value, str) and name in _JSON:
         return json.loads(value)
     return value

@@ -14,9 +14,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tests.migrations import old_program
 from tests.migrations.catalogue import read_catalogue, read_definitions
-from tests.migrations.chain import Walker, migrations_of
+from tests.migrations.chain import Walker
 from tests.migrations.old_program import BASE, HEAD, STATES, TABLES, TWO_HEADS, State
-from tradebot.schema.revisions import MigrationKey
+from tradebot.schema.revisions import MigrationKey, migrations_at
 
 pytestmark = pytest.mark.postgresql
 
@@ -105,7 +105,7 @@ def test_built_state_equals_what_the_chain_makes(
 
     there: list[MigrationKey] = []
     for state in STATES:
-        wanted = migrations_of(*state.heads)
+        wanted = migrations_at(*state.heads)
         # From one branch to the other there is only the way back.
         walker.backwards(*(key for key in reversed(there) if key not in wanted))
         walker.forwards(*(key for key in wanted if key not in there))

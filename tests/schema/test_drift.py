@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import StringIO
-from typing import Any
 
 import pytest
-from django.apps import apps
-from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.state import ProjectState
 
-from tests.migrations.chain import Walker
 from tests.schema.seeded_differences import OTHER_KINDS, OTHER_SEEDS, SEEDS, Seed
 from tradebot.schema.catalogue import (
     Catalogue,
@@ -25,7 +17,6 @@ from tradebot.schema.catalogue import (
     expected_catalogue,
     read_catalogue,
 )
-from tradebot.schema.drift import find_drift
 from tradebot.schema.executor import MigrationExecutor
 
 

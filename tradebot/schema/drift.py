@@ -27,9 +27,10 @@ from tradebot.schema.catalogue import (
     replaying,
 )
 from tradebot.schema.catalogue.differences import as_text
-from tradebot.schema.catalogue.replay import Replay, ReplayState
+from tradebot.schema.catalogue.replay import Replay
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.faults import NoSchemaError, OtherVersionError, describe
+from tradebot.schema.lean_state import LeanState
 from tradebot.schema.preflight import check_history, check_server
 from tradebot.schema.revisions import MigrationKey
 from tradebot.schema.version import unknown_migrations
@@ -131,7 +132,7 @@ def find_drift(
         (applied if is_applied else pending).append(migration)
     changes = _changes(loader, models or ProjectState.from_apps(apps))
     found = read_catalogue(connection)
-    with replaying(connection, ReplayState(real_apps=loader.unmigrated_apps)) as replay:
+    with replaying(connection, LeanState(real_apps=loader.unmigrated_apps)) as replay:
         replay.run(applied)
         expected = replay.read()
         in_database = compare(expected, found, connection.vendor)

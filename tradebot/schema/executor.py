@@ -34,6 +34,7 @@ from tradebot.schema.dropped import (
     waiting,
 )
 from tradebot.schema.history import History
+from tradebot.schema.lean_state import LeanState
 from tradebot.schema.locks import predict
 from tradebot.schema.revisions import MigrationKey
 from tradebot.schema.steps import (
@@ -82,6 +83,13 @@ class MigrationExecutor(django_executor.MigrationExecutor):
     @cached_property
     def history(self) -> History:
         return History(self.connection)
+
+    def _create_project_state(
+        self, with_applied_migrations: bool = False
+    ) -> ProjectState:
+        django: Any = super()
+        state: ProjectState = django._create_project_state(with_applied_migrations)
+        return LeanState.of(state)
 
     def migration_plan(
         self, targets: Iterable[tuple[str, str | None]], clean_start: bool = False

@@ -180,11 +180,53 @@ class NoScratchError(PreflightError):
 
 class UnadoptedError(PreflightError):
     """A database of the program before this one: {database} has the table
-    alembic_version and has not been taken over. Nothing was changed. This version
-    cannot take it over yet: set DATABASE_URL to another database.
+    alembic_version and has not been taken over. Nothing was changed. Back it up, then
+    take it over: manage.py adopt --plan shows how, manage.py adopt does it.
     """
 
     exit_code = 26
+
+
+class DifferentError(PreflightError):
+    """The database is not what the old program made up to {revisions}: {found}
+    Nothing was changed.
+    """
+
+    exit_code = 39
+
+
+class VersionTableError(PreflightError):
+    """The table alembic_version does not say where the database stands: it {found};
+    expected {expected}. Nothing was changed. Is DATABASE_URL the database of the old
+    program? If so, restore the table as that program had it.
+    """
+
+    exit_code = 44
+
+
+class NoWayBackError(PreflightError):
+    """There is no way back to the old program: the table alembic_version {found}. It
+    is open from manage.py adopt to manage.py unadopt or adopt --close. Nothing was
+    changed. A documented revision can be reached with manage.py migrate REVISION.
+    """
+
+    exit_code = 45
+
+
+class MovedOnError(PreflightError):
+    """Somebody has migrated the database while it went back: {applied} is applied.
+    Stop the server and whatever else runs migrate, then run manage.py unadopt again.
+    """
+
+    exit_code = 47
+
+
+class NotOnSQLiteError(PreflightError):
+    """Not on SQLite: the program before this one had PostgreSQL only. Set DATABASE_URL
+    to its database.
+    """
+
+    exit_code = 46
 
 
 class TablesInTheWayError(PreflightError):

@@ -22,6 +22,7 @@ from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from tradebot.schema import adoption
 from tradebot.schema.dropped import Columns, columns_of
 from tradebot.schema.faults import (
     EncodingError,
@@ -90,7 +91,7 @@ def preflight(
     tables = _table_names(connection)
     if connection.vendor == "postgresql":
         server = check_server(connection)
-        _check_privileges(connection, server, [] if fake else _altered_tables(plan))
+        check_privileges(connection, server, [] if fake else _altered_tables(plan))
     else:
         _check_writing(connection)
     check_history(connection, loader, plan, tables)
@@ -149,9 +150,10 @@ def check_server(connection: BaseDatabaseWrapper) -> _Server:
     return server
 
 
-def _check_privileges(
+def check_privileges(
     connection: BaseDatabaseWrapper, server: _Server, altered: list[str]
 ) -> None:
+    """Raise the PreflightError for which these tables cannot be altered."""
     if server.standby:
         raise StandbyError(database=describe(connection))
     if server.read_only:
@@ -224,7 +226,11 @@ def check_history(
     tables: set[str],
 ) -> None:
     """Raise the PreflightError for which the record of migrations cannot be used."""
-    if "alembic_version" in tables and not loader.applied_migrations:
+    if (
+        adoption.TABLE in tables
+        and not loader.applied_migrations
+        and not adoption.is_taken_over(connection)  # at base: nothing to record
+    ):
         raise UnadoptedError(database=describe(connection))
     try:
         loader.check_consistent_history(connection)

@@ -55,18 +55,24 @@ def declared(migrations: Iterable[Migration]) -> list[Revision]:
     ]
 
 
+def ancestors(id_: str) -> set[str]:
+    """Return the ids of all revisions before this one."""
+    revisions = {revision.id: revision for revision in load_revisions()}
+    found: set[str] = set()
+    open_ = list(revisions[id_].revises)
+    while open_:
+        parent = open_.pop()
+        if parent not in found:
+            found.add(parent)
+            open_.extend(revisions[parent].revises)
+    return found
+
+
 def migrations_at(*heads: str) -> list[MigrationKey]:
     """Return the migrations of these revisions and of all before them, in order."""
-    revisions = {revision.id: revision for revision in load_revisions()}
-    wanted: set[str] = set()
-    open_ = list(heads)
-    while open_:
-        id_ = open_.pop()
-        if id_ not in wanted:
-            wanted.add(id_)
-            open_.extend(revisions[id_].revises)
+    wanted = set(heads).union(*map(ancestors, heads))
     return [
-        revision.migration for revision in revisions.values() if revision.id in wanted
+        revision.migration for revision in load_revisions() if revision.id in wanted
     ]
 
 

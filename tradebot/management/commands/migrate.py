@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,16 +16,15 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import AmbiguityError
 from django.db.migrations.recorder import MigrationRecorder
 
+from tradebot.management.base import migration_connection, told_in_words
 from tradebot.schema.checksum import changed
 from tradebot.schema.dropped import refuse_data_loss, waiting
 from tradebot.schema.executor import MigrationExecutor
-from tradebot.schema.faults import PreflightError, run_fault
-from tradebot.schema.lock import Lock, LockError, migration_lock
+from tradebot.schema.lock import Lock, migration_lock
 from tradebot.schema.plan import format_plan, plan_run
 from tradebot.schema.preflight import (
     Plan,
@@ -84,12 +81,9 @@ class Command(migrate.Command):
         return super().execute(*args, **{**options, "skip_checks": True})
 
     def handle(self, *args: Any, **options: Any) -> None:
-        connection = connections[options["database"]]
-        if settings.MIGRATION_DATABASE and connection.alias == DEFAULT_DB_ALIAS:
-            connection.close()
-            connection.settings_dict.update(settings.MIGRATION_DATABASE)
+        connection = migration_connection(options["database"])
         self.exactly = _take_revision(options)
-        with _told_in_words(connection):
+        with told_in_words(connection):
             wait_for_database(connection, self._say, settings.DATABASE_WAIT_S)
             if options["check_unapplied"] and not options["app_label"]:
                 version = read_version(connection)
@@ -260,19 +254,3 @@ def _take_revision(options: dict[str, Any]) -> frozenset[MigrationKey] | None:
     app, name = wanted[-1] if wanted else (load_revisions()[0].migration[0], "zero")
     options.update(app_label=app, migration_name=name)
     return frozenset(wanted)
-
-
-@contextmanager
-def _told_in_words(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Turn what stands in the way into the message and exit code of the command."""
-    try:
-        yield
-    except LockError as error:
-        raise CommandError(str(error)) from error
-    except PreflightError as error:
-        raise CommandError(str(error), returncode=error.exit_code) from error
-    except DatabaseError as error:
-        fault = run_fault(connection, error)
-        if fault is None:
-            raise
-        raise CommandError(str(fault), returncode=fault.exit_code) from error

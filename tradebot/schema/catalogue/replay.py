@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -17,36 +16,11 @@ from tradebot.schema.catalogue.objects import Catalogue
 from tradebot.schema.catalogue.postgresql import read_postgresql
 from tradebot.schema.catalogue.sqlite import read_sqlite
 from tradebot.schema.history import History
+from tradebot.schema.lean_state import LeanState
 from tradebot.schema.scratch import replay_all, scratch_schema
 from tradebot.schema.steps import compile_migration
 
 _ALIAS = "tradebot_scratch"
-
-
-class ReplayState(ProjectState):
-    """Django's state of the models, which renders fewer of them again and again.
-
-    Where no relation changes, Django renders all related models again, and again before
-    Python code runs. Here the first is left to the second: the SQL of an operation
-    needs no more than the name and the key of what is related.
-    """
-
-    def clone(self) -> ReplayState:
-        cloned: Any = super().clone()
-        cloned.__class__ = ReplayState  # Django's makes its own kind
-        return cast("ReplayState", cloned)
-
-    def _find_reload_model(
-        self, app_label: str, model_name: str, delay: bool = False
-    ) -> set[tuple[str, str]]:
-        django: Any = super()
-        if not delay:
-            found: set[tuple[str, str]] = django._find_reload_model(
-                app_label, model_name
-            )
-            return found
-        self.is_delayed = True
-        return {(app_label, model_name)}
 
 
 class Replay:
@@ -89,7 +63,7 @@ def replaying(
     with _scratch(connection) as scratch:
         MigrationRecorder(scratch).ensure_schema()
         History(scratch).ensure_table()
-        yield Replay(scratch, state or ReplayState())
+        yield Replay(scratch, state or LeanState())
 
 
 def read_catalogue(connection: BaseDatabaseWrapper) -> Catalogue:
