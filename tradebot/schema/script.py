@@ -1,9 +1,9 @@
 r"""One SQL file for psql that brings a database from a state to a later one.
 
-It is for where only psql may change the database, and is made without one. It does what
-``migrate`` does, from the same steps (``steps``), and leaves the same records. It begins
-with a look (``script_guard``) that refuses a database in another state, and each part
-of it is left out where it has been done: it can be stopped and run again.
+It is for where only psql may change the database, and is made without one. It does
+what ``migrate`` does, from the same steps (``steps``), and leaves the same records. It
+begins with a look (``script_guard``) that refuses a database in another state, and each
+part of it is left out where it has been done: it can be stopped and run again.
 
 In the history, a script's rows have "psql" for the system user, the client's address
 for the host, and no process: psql knows neither. A run that psql stopped shows as
@@ -18,13 +18,11 @@ A data migration that is SQL on every database is better a RunSQL.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from django.apps import apps as installed_apps
 from django.conf import settings
-from django.contrib.auth.management import _get_all_permissions
+from django.contrib.auth.management import _get_all_permissions  # type: ignore[attr-defined]  # the stubs lack it
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import DEFAULT_DB_ALIAS, migrations, models
@@ -35,11 +33,12 @@ from django.db.migrations.state import ProjectState
 
 import tradebot
 from tradebot.errors import TradeBotError
-from tradebot.schema import batches, history, lock
+from tradebot.schema import history, lock
 from tradebot.schema.checksum import checksum
 from tradebot.schema.preflight import MINIMUM_VERSION
+from tradebot.schema.psql import alone, literal, lock_budget, only_if, transaction
 from tradebot.schema.rules import DataRule, rules_of
-from tradebot.schema.script_guard import dollar_quoted, guard, literal
+from tradebot.schema.script_guard import guard
 from tradebot.schema.states import (
     Route,
     State,
@@ -54,12 +53,9 @@ from tradebot.schema.steps import (
     Step,
     StepEditor,
     compile_migration,
-    statements_of,
 )
 
 _RECORD = MigrationRecorder.Migration._meta.db_table
-# psql would replace a variable's name after a colon wherever it meets one outside of
-# quotes: ours have names that nothing else has.
 _SETTINGS = f"""\
 SET TIME ZONE 'UTC';
 SET standard_conforming_strings = on;
@@ -81,26 +77,6 @@ _HEAD = """\
 \\set QUIET on
 \\encoding UTF8
 """
-_BATCHES = """\
-DECLARE
-    low "{table}"."{key}"%TYPE;
-    high "{table}"."{key}"%TYPE;
-    size numeric := {first_size};
-    began timestamptz;
-BEGIN
-    LOOP
-        PERFORM set_config('lock_timeout', '{lock_timeout}', true);
-        EXECUTE {next} INTO low USING high;
-        EXIT WHEN low IS NULL;
-        EXECUTE {upto} INTO high USING low, size;
-        began := clock_timestamp();
-        EXECUTE {change} USING low, high;
-        COMMIT;
-        size := least({largest_size}, greatest(1, round(size * least(4, greatest(0.25,
-            {target} / greatest(0.001, extract(epoch FROM clock_timestamp() - began))
-        )))));
-    END LOOP;
-END"""
 
 
 class ScriptError(TradeBotError):
@@ -143,6 +119,7 @@ def write_script(start: State, end: State) -> Iterator[str]:
     yield _HEAD.format(version=tradebot.__version__, start=start.name, end=end.name)
     yield f"{_guard(connection, route, start, end, state, rules)};\n"
     yield _SETTINGS
+    yield lock_budget()
     yield from _system_tables(connection)
     for migration, steps in parts:
         yield from _migration(migration, steps)
@@ -174,9 +151,9 @@ def _steps(
             result += _as_sql(step, migration, state)
     except ScriptError as error:
         raise ScriptError(
-            f"{migration.app_label}.{migration.name} has no form for a script: {error}. "
-            "Give it one, hints={'sql': …} of RunPython or RunSQL in its place, or let "
-            "manage.py migrate apply it."
+            f"{migration.app_label}.{migration.name} has no form for a script: "
+            f"{error}. Give it one, by hints={{'sql': …}} of RunPython or by RunSQL in "
+            "its place, or let manage.py migrate apply it."
         ) from error
     return result, after
 
@@ -203,7 +180,7 @@ def _as_sql(
 def _rules(
     connection: DatabaseWrapper, state: ProjectState, route: Route
 ) -> list[tuple[int, DataRule]]:
-    """Return what rows have to be like, each with the place of its migration, from 1."""
+    """Return what rows have to be like, each with its migration's place from 1."""
     state = state.clone()
     result = []
     for place, migration in enumerate(route.migrations, 1):
@@ -256,7 +233,10 @@ def _system_tables(connection: DatabaseWrapper) -> Iterator[str]:
             events.execute(statement, parameters)
     for table, editor in ((_RECORD, record), (history.TABLE, events)):
         missing = f"to_regclass({literal(table)}) IS NULL"
-        yield from _if(missing, _transaction(editor.steps))
+        yield from only_if(
+            missing,
+            transaction([each for each in editor.steps if isinstance(each, Step)]),
+        )
 
 
 def _migration(migration: Migration, steps: list[Step | Batches]) -> Iterator[str]:
@@ -267,9 +247,9 @@ def _migration(migration: Migration, steps: list[Step | Batches]) -> Iterator[st
     )
     record = [
         f"INSERT INTO {_RECORD} (app, name, applied) VALUES {recorded};",
-        f"INSERT INTO {history.TABLE} (run, start_id, action, event, app, name, seconds, "
-        "checksum, version, os_user, host, session, db_user) SELECT run, id, action, "
-        "'succeeded', app, name, extract(epoch FROM clock_timestamp() - at), checksum, "
+        f"INSERT INTO {history.TABLE} (run, start_id, action, event, app, name, "
+        "seconds, checksum, version, os_user, host, session, db_user) SELECT run, id, "
+        "action, 'succeeded', app, name, extract(epoch FROM clock_timestamp() - at), checksum, "
         f"version, os_user, host, session, db_user FROM {history.TABLE} "
         "WHERE id = :tradebot_start;",
     ]
@@ -282,106 +262,27 @@ def _migration(migration: Migration, steps: list[Step | Batches]) -> Iterator[st
         yield f"SET application_name = {application};"
         yield (
             f"INSERT INTO {history.TABLE} (run, action, event, app, name, checksum, "
-            "version, os_user, host, session, db_user) VALUES (:'tradebot_run', 'apply', "
-            f"'started', {app}, {name}, {literal(checksum(migration))}, "
+            "version, os_user, host, session, db_user) VALUES (:'tradebot_run', "
+            f"'apply', 'started', {app}, {name}, {literal(checksum(migration))}, "
             f"{literal(tradebot.__version__)}, 'psql', "
             "coalesce(host(inet_client_addr()), '[local]'), pg_backend_pid(), "
             "current_user) RETURNING id AS tradebot_start \\gset"
         )
         if migration.atomic:
-            yield from _transaction(steps, record)
+            yield from transaction(steps, record)
             return
         for step in steps:
-            yield from _alone(step)
-        yield from _transaction([], record)
+            yield from alone(step)
+        yield from transaction([], record)
 
     yield ""
-    yield from _if(
+    yield from only_if(
         f"NOT EXISTS (SELECT FROM {_RECORD} WHERE (app, name) = ({last}))", body()
     )
 
 
-def _alone(step: Step | Batches) -> Iterator[str]:
-    """Yield a step of a migration that is not one transaction, as the executor does."""
-    if isinstance(step, Batches):
-        lines: Iterable[str] = [_in_batches(step)]
-    elif step.transactional:
-        yield from _transaction([step])
-        return
-    else:
-        lines = ["SET lock_timeout = 0;", *map(_statement, step.statements)]
-    yield from _unless_done(step, lines)
-
-
-def _transaction(steps: Iterable[Any], record: Iterable[str] = ()) -> Iterator[str]:
-    yield "BEGIN;"
-    for step in steps:
-        yield from _unless_done(step, _with_budget(step))
-    yield from record
-    yield "COMMIT;"
-
-
-def _with_budget(step: Step | Batches) -> Iterator[str]:
-    """Yield the statements, each with what is left of the time to wait for locks."""
-    for statement in statements_of(step):
-        yield (
-            "SELECT set_config('lock_timeout', greatest(1, "
-            f"{settings.MIGRATION_LOCK_TIMEOUT_MS} - round(1000 * extract(epoch FROM "
-            "clock_timestamp() - now())))::int::text, true) AS tradebot_left \\gset"
-        )
-        yield _statement(statement)
-
-
-def _unless_done(step: Step | Batches, lines: Iterable[str]) -> Iterator[str]:
-    if step.done is None:
-        yield from lines
-    else:
-        yield from _if(f"NOT coalesce(({step.done}), false)", lines)
-
-
-def _if(condition: str, lines: Iterable[str]) -> Iterator[str]:
-    yield f"SELECT {condition} AS tradebot_todo \\gset"
-    yield "\\if :tradebot_todo"
-    yield from lines
-    yield "\\endif"
-
-
-def _statement(statement: str) -> str:
-    text = statement.strip().removesuffix(";")
-    if re.match(r"(SELECT|TABLE|VALUES|WITH)\b", text, re.IGNORECASE):
-        # psql would show the rows.
-        text = f"DO {dollar_quoted(f'BEGIN EXECUTE {dollar_quoted(text)}; END')}"
-    return f"{text};" if "--" not in text else f"{text}\n;"
-
-
-def _in_batches(step: Batches) -> str:
-    """Return the loop of ``batches.run_batches`` in PL/pgSQL."""
-    table, key, todo = f'"{step.table}"', f'"{step.key}"', f"({step.todo})"
-    following = (
-        f"SELECT {key} FROM {table} WHERE ($1 IS NULL OR {key} > $1) AND {todo} "
-        f"ORDER BY {key} LIMIT 1"
-    )
-    upto = (
-        f"SELECT max({key}) FROM (SELECT {key} FROM {table} "
-        f"WHERE {key} >= $1 AND {todo} ORDER BY {key} LIMIT $2) AS batch"
-    )
-    change = step.statement.format(rows=f"{key} BETWEEN $1 AND $2 AND {todo}")
-    body = _BATCHES.format(
-        table=step.table,
-        key=step.key,
-        first_size=batches.FIRST_SIZE,
-        largest_size=batches.LARGEST_SIZE,
-        target=batches.TARGET_S,
-        lock_timeout=settings.MIGRATION_LOCK_TIMEOUT_MS,
-        next=dollar_quoted(following),
-        upto=dollar_quoted(upto),
-        change=dollar_quoted(change),
-    )
-    return f"DO {dollar_quoted(body)};"
-
-
 def _permissions() -> Iterator[str]:
-    """Yield what makes the content types and permissions that Django makes in the end."""
+    """Yield what makes the content types and permissions that Django makes at last."""
     types, permissions = ContentType._meta.db_table, Permission._meta.db_table
     for app in installed_apps.get_app_configs():
         found = [each._meta for each in app.get_models()] if app.models_module else []

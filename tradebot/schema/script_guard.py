@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from psycopg import sql as psycopg_sql
-
 from tradebot.schema.lock import CLIENT_CHECK, KEY
 from tradebot.schema.preflight import MINIMUM_VERSION, UTC, ZONES_QUERY
+from tradebot.schema.psql import dollar_quoted, literal
 from tradebot.schema.rules import DataRule
 
 _GUARD = """\
@@ -211,19 +210,7 @@ def _rules(rules: Iterable[tuple[int, DataRule]]) -> str:
     return "VALUES\n        " + ",\n        ".join(rows)
 
 
-def literal(value: str) -> str:
-    """Return the SQL literal of a text."""
-    return psycopg_sql.Literal(value).as_string(None).strip()
-
-
-def dollar_quoted(text: str) -> str:
-    """Return the SQL literal of a text, as it stands."""
-    tag = "tradebot"
-    while f"${tag}$" in text:
-        tag += "_"
-    return f"${tag}$\n{text}\n${tag}$"
-
-
 def _array(values: Iterable[str]) -> str:
-    separator = ",\n        "
-    return f"ARRAY[{separator.join(map(literal, values))}]::text[]"
+    literals = [*map(literal, values)]
+    separator = ",\n        " if len(literals) > 3 else ", "
+    return f"ARRAY[{separator.join(literals)}]::text[]"

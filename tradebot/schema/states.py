@@ -128,9 +128,7 @@ def find_route(start: State, end: State) -> Route:
         )
     route = _route(_GivenLoader(start.applied), start, end)
     reached = start.applied.union(*map(covered, route.migrations))
-    return (
-        route if reached == end.applied else _route(chain_loader(None), start, end)
-    )
+    return route if reached == end.applied else _route(chain_loader(None), start, end)
 
 
 def _route(loader: MigrationLoader, start: State, end: State) -> Route:
@@ -158,7 +156,7 @@ class _GivenLoader(MigrationLoader):
         super().__init__(None)
 
     @property
-    def applied_migrations(self) -> dict[MigrationKey, Any]:  # type: ignore[override]  # an attribute there
+    def applied_migrations(self) -> dict[MigrationKey, Any]:
         return self._given
 
     @applied_migrations.setter

@@ -44,7 +44,9 @@ class Command(BaseCommand):
         output = options["output"]
         try:
             start = parse_state(options["start"])
-            end = everything() if options["end"] is None else parse_state(options["end"])
+            end = (
+                everything() if options["end"] is None else parse_state(options["end"])
+            )
             script = "".join(f"{line}\n" for line in write_script(start, end))
         except (StateError, ScriptError) as error:
             raise CommandError(str(error)) from error
