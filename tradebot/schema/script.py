@@ -249,8 +249,8 @@ def _migration(migration: Migration, steps: list[Step | Batches]) -> Iterator[st
         f"INSERT INTO {_RECORD} (app, name, applied) VALUES {recorded};",
         f"INSERT INTO {history.TABLE} (run, start_id, action, event, app, name, "
         "seconds, checksum, version, os_user, host, session, db_user) SELECT run, id, "
-        "action, 'succeeded', app, name, extract(epoch FROM clock_timestamp() - at), checksum, "
-        f"version, os_user, host, session, db_user FROM {history.TABLE} "
+        "action, 'succeeded', app, name, extract(epoch FROM clock_timestamp() - at), "
+        f"checksum, version, os_user, host, session, db_user FROM {history.TABLE} "
         "WHERE id = :tradebot_start;",
     ]
     last = ", ".join(map(literal, max(covered(migration))))
