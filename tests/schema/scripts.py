@@ -63,11 +63,15 @@ def psql(
             [find_psql(), *command],
             env=environment(
                 **{
-                    variable: str(parameters[name])
-                    for variable, name in variables.items()
-                    if parameters.get(name)
-                },
-                **settings,
+                    # A database that lasts for one test need not wait for the disk.
+                    "PGOPTIONS": "-c synchronous_commit=off",
+                    **{
+                        variable: str(parameters[name])
+                        for variable, name in variables.items()
+                        if parameters.get(name)
+                    },
+                    **settings,
+                }
             ),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -262,11 +262,13 @@ def _migration(migration: Migration, steps: list[Step | Batches]) -> Iterator[st
         yield f"SET application_name = {application};"
         yield (
             f"INSERT INTO {history.TABLE} (run, action, event, app, name, checksum, "
-            "version, os_user, host, session, db_user) VALUES (:'tradebot_run', "
+            "version, os_user, host, session, db_user) SELECT :'tradebot_run', "
             f"'apply', 'started', {app}, {name}, {literal(checksum(migration))}, "
             f"{literal(tradebot.__version__)}, 'psql', "
             "coalesce(host(inet_client_addr()), '[local]'), pg_backend_pid(), "
-            "current_user) RETURNING id AS tradebot_start \\gset"
+            # As in history: a start need not wait for the disk.
+            "current_user FROM set_config('synchronous_commit', 'off', true) "
+            "RETURNING id AS tradebot_start \\gset"
         )
         if migration.atomic:
             yield from transaction(steps, record)
