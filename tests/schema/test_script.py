@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +147,9 @@ def test_rows_of_a_script_in_the_history_say_where_they_come_from(
             "FROM tradebot_schema_events"
         )
         assert cursor.fetchone() == (1, ["psql"], [None], 0, 0, 2, 2)
+    shown = StringIO()
+    call_command("schema_history", database=empty_database.alias, stdout=shown)
+    assert re.search(r"\(UTC\)  psql@\S+, TradeBot 0", shown.getvalue())
 
 
 # --- Which databases it refuses ---------------------------------------------------
@@ -496,6 +501,13 @@ def test_migration_of_python_code_with_an_sql_form_has_that_in_the_script() -> N
     steps, _ = _steps(_OfflineConnection(), migration, ProjectState())
 
     assert steps == [Step(statements=("UPDATE a",))]
+
+
+def test_renamed_model_needs_django() -> None:
+    migration = _migration(migrations.RenameModel("Thing", "Object"))
+
+    with pytest.raises(ScriptError, match="content type of a renamed model"):
+        _steps(_OfflineConnection(), migration, ProjectState())
 
 
 def test_permissions_of_proxy_models_need_python() -> None:

@@ -57,6 +57,7 @@ from tradebot.schema.steps import (
 
 _RECORD = MigrationRecorder.Migration._meta.db_table
 _SETTINGS = f"""\
+\\set SHOW_CONTEXT errors
 SET TIME ZONE 'UTC';
 SET standard_conforming_strings = on;
 SET client_min_messages = warning;
@@ -75,6 +76,7 @@ _HEAD = """\
 \\set ON_ERROR_ROLLBACK off
 \\set AUTOCOMMIT on
 \\set QUIET on
+\\set SHOW_CONTEXT never
 \\encoding UTF8
 """
 
@@ -145,6 +147,10 @@ def _steps(
 ) -> tuple[list[Step | Batches], ProjectState]:
     """Return the steps of a migration as SQL, and the state after it."""
     try:
+        if any(
+            isinstance(each, migrations.RenameModel) for each in migration.operations
+        ):
+            raise ScriptError("Django renames the content type of a renamed model")
         steps, after = compile_migration(connection, migration, state)
         result: list[Step | Batches] = []
         for step in steps:

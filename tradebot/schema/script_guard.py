@@ -16,7 +16,7 @@ DECLARE
     own CONSTANT text[] := {own};
     -- After so many of its own it may have been stopped.
     stops CONSTANT int[] := {stops};
-    -- What no row is needed for: each stands for others.
+    -- Whether these are recorded says nothing: each stands for others.
     squashed CONSTANT text[] := {squashed};
     apps CONSTANT text[] := {apps};
     tables CONSTANT text[] := {tables};
@@ -29,15 +29,19 @@ DECLARE
 BEGIN
     IF current_setting('server_version_num')::int < {version} THEN
         RAISE EXCEPTION 'The database server is too old: found %, expected {server} or '
-            'newer.', current_setting('server_version');
+            'newer.', current_setting('server_version')
+        USING HINT = 'Upgrade the server with pg_upgrade, or dump and restore.';
     END IF;
     IF getdatabaseencoding() <> 'UTF8' THEN
         RAISE EXCEPTION 'The encoding of the database is %, expected UTF8.',
-            getdatabaseencoding();
+            getdatabaseencoding()
+        USING HINT = 'Make a database with ENCODING ''UTF8'' TEMPLATE template0 and '
+            'restore a dump into it.';
     END IF;
     IF current_setting('transaction_read_only')::bool THEN
         RAISE EXCEPTION 'This session can only read: the server is a standby, or '
-            'default_transaction_read_only is on.';
+            'default_transaction_read_only is on.'
+        USING HINT = 'Run it on the primary server, or set that to off.';
     END IF;
     IF now() <> statement_timestamp() THEN
         RAISE EXCEPTION 'This script cannot run inside a transaction.'
@@ -75,9 +79,9 @@ BEGIN
     SELECT each INTO stop FROM unnest(stops) AS each
     WHERE applied @> (before || own[:each]) AND applied <@ (before || own[:each]);
     IF stop IS NULL THEN
-        RAISE EXCEPTION USING
-            MESSAGE = 'The database is in another state than this script is for: it '
-                'expects ' || {start} || ', and leads to ' || {end} || '.',
+        RAISE EXCEPTION 'The database is in another state than this script is for: it '
+            'expects %, and leads to %.', {start}, {end}
+        USING
             DETAIL = concat_ws(' ',
                 'Applied: ' || coalesce(nullif(array_to_string(ARRAY(
                     SELECT max(each) FROM unnest(applied) AS each
