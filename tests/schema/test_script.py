@@ -32,6 +32,7 @@ from tests.schema.scripts import (
     run_psql,
     script,
 )
+from tradebot.schema import batches
 from tradebot.schema.lock import KEY
 from tradebot.schema.psql import lock_budget, transaction
 from tradebot.schema.script import ScriptError, _OfflineConnection, _steps
@@ -132,6 +133,28 @@ def test_script_from_a_documented_revision_leaves_what_migrate_leaves(
         _ok(run_psql(copy, to_head))
 
         assert _differences(copy, migrated) == set()
+
+
+def test_rows_of_many_batches_are_all_filled(
+    at_8dff: BaseDatabaseWrapper, to_head: list[str]
+) -> None:
+    count = 2 * batches.FIRST_SIZE + 500
+    with copy_of(at_8dff) as copy, copy.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO trades (bot_config_id, user_id, symbol, side, order_type, "
+            "price, quantity_filled, quote_quantity_filled, timestamp) "
+            "SELECT 1, 1, 'X', 'BUY', 'MARKET', 1, 1, 1, NULL "
+            "FROM generate_series(1, %s)",
+            [count],
+        )
+
+        _ok(run_psql(copy, to_head))
+
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM trades WHERE timestamp IS NULL), count(*) "
+            "FROM tradebot_archive_nulls WHERE table_name = 'trades'"
+        )
+        assert cursor.fetchone() == (0, count)
 
 
 def test_rows_of_a_script_in_the_history_say_where_they_come_from(
