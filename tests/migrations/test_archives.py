@@ -65,7 +65,7 @@ def test_documented_revision_is_reached_from_a_squashed_install_and_left_again(
     applied = set(MigrationRecorder(empty_database).applied_migrations())
     assert applied == set(migrations_at("e2cbe40c4a2c"))
 
-    run(empty_database, "migrate", "d24f9f7e7532,a1b2", verbosity=0)
+    run(empty_database, "migrate", "d24f9f7e7532,a1b2c3d4e5f6", verbosity=0)
     applied = set(MigrationRecorder(empty_database).applied_migrations())
     assert ("backtests", "0003_merge_documented_heads") not in applied
     assert {"0002_add_user_reset_token", "0002_add_backtest_market_type"} <= {
@@ -78,7 +78,7 @@ def test_documented_revision_is_reached_from_a_squashed_install_and_left_again(
 def test_unknown_revision_is_refused_with_those_that_there_are(
     empty_database: BaseDatabaseWrapper,
 ) -> None:
-    with pytest.raises(CommandError, match=r"'abcd1' is no documented revision.*30d63"):
+    with pytest.raises(CommandError, match=r"'abcd1'.*30d6391a9fcf"):
         run(empty_database, "migrate", "abcd1")
 
 

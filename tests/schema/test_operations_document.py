@@ -12,6 +12,7 @@ import pytest
 from tests.processes import ROOT
 from tradebot.schema import faults, lock, pooler
 from tradebot.schema.faults import PreflightError
+from tradebot.schema.script_guard import guard
 from tradebot.schema.version import SchemaVersion
 
 DOCUMENT = ROOT / "docs" / "operations.md"
@@ -94,6 +95,17 @@ def _lock_messages() -> set[tuple[str, str]]:
     return {("1", text) for text in _texts("LockError", inspect.getsource(lock))}
 
 
+def _script_messages() -> list[str]:
+    """Return what a script says when it refuses a database."""
+    statement = guard(
+        names=("STATE", "STATE"), before=[], own=[], squashed=[], apps=[], tables=[],
+        times=[], rules=[],
+    )  # fmt: skip
+    messages = re.findall(r"RAISE EXCEPTION ('.*?'(?:\s+'.*?')*)[,;\s]", statement)
+    texts = (re.sub(r"'\s+'|^'|'$", "", each).replace("%", "…") for each in messages)
+    return [_first_sentence(text) for text in texts]
+
+
 def _said() -> set[str]:
     return {
         text
@@ -105,10 +117,10 @@ def _said() -> set[str]:
 
 def _problems(text: str) -> list[str]:
     """Return every difference between a document and the program."""
-    before, version, locked, said = _tables(text)[:4]  # after them come settings
+    before, version, locked, said, script, *_ = _tables(text)
     problems = [
         f"row without text: {row}"
-        for table in (before, version, locked, said)
+        for table in (before, version, locked, said, script)
         for row in table
         if not all(row)
     ]
@@ -117,6 +129,7 @@ def _problems(text: str) -> list[str]:
         ("version", [row[:2] for row in version], _versions()),
         ("lock", sorted(row[:2] for row in locked), sorted(_lock_messages())),
         ("said", sorted(row[0] for row in said), sorted(_said())),
+        ("script", [row[0] for row in script], _script_messages()),
     ):
         if found != expected:
             problems.append(f"{name}: {found} instead of {expected}")
@@ -127,7 +140,7 @@ def test_document_lists_the_messages_that_there_are() -> None:
     assert _problems(DOCUMENT.read_text()) == []
 
 
-@pytest.mark.parametrize("table", [0, 1, 2, 3])
+@pytest.mark.parametrize("table", range(5))
 @pytest.mark.parametrize("tampering", ["missing", "doubled", "renamed"])
 def test_document_with_a_tampered_row_is_told(table: int, tampering: str) -> None:
     text = DOCUMENT.read_text()

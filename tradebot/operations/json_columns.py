@@ -100,9 +100,10 @@ class ConvertToJSONB(Operation):
                     f"{field.column} has what jsonb cannot hold: the character "
                     "\\u0000, half of a surrogate pair, or a number out of range"
                 ),
-                where=f'pg_temp.tradebot_no_jsonb("{field.column}")',
+                # As text: a run that was cut off may have converted it already.
+                where=f'pg_temp.tradebot_no_jsonb("{field.column}"::text)',
                 setup=(
-                    "CREATE OR REPLACE FUNCTION pg_temp.tradebot_no_jsonb(json) "
+                    "CREATE OR REPLACE FUNCTION pg_temp.tradebot_no_jsonb(text) "
                     "RETURNS boolean LANGUAGE plpgsql AS "
                     "'BEGIN PERFORM $1::jsonb; RETURN false; "
                     "EXCEPTION WHEN data_exception THEN RETURN true; END'"

@@ -12,8 +12,8 @@ from psycopg.sql import Literal
 from tradebot.schema.steps import Batches
 
 # A batch grows or shrinks towards this time: rows are locked for as long.
-_TARGET_S = 0.2
-_FIRST_SIZE, _LARGEST_SIZE = 1_000, 100_000
+TARGET_S = 0.2
+FIRST_SIZE, LARGEST_SIZE = 1_000, 100_000
 
 Show = Callable[[str], None]
 
@@ -30,7 +30,7 @@ def run_batches(
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {table} WHERE {step.todo}")
         (total,) = cursor.fetchone()
-    done, size, last = 0, _FIRST_SIZE, None
+    done, size, last = 0, FIRST_SIZE, None
     began = time.monotonic()
     while True:
         after = "TRUE" if last is None else f"{key} > {last}"
@@ -50,8 +50,8 @@ def run_batches(
         now = time.monotonic()
         done, last = done + count, upto
         show(f"{step.table}: {_progress(done, max(done, total), now - began)}")
-        factor = min(4.0, max(0.25, _TARGET_S / max(now - started, 0.001)))
-        size = min(_LARGEST_SIZE, max(1, round(size * factor)))
+        factor = min(4.0, max(0.25, TARGET_S / max(now - started, 0.001)))
+        size = min(LARGEST_SIZE, max(1, round(size * factor)))
 
 
 def _progress(done: int, total: int, seconds: float) -> str:

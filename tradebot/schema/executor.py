@@ -362,7 +362,7 @@ class MigrationExecutor(django_executor.MigrationExecutor):
             self.progress_callback("show", message, False)  # type: ignore[arg-type]  # likewise
 
 
-def chain_loader(connection: BaseDatabaseWrapper) -> MigrationLoader:
+def chain_loader(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
     """Return the graph of all migrations that are no squashed ones.
 
     Left to itself, Django keeps the squashed nodes in a graph without replacements, as

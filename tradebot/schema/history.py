@@ -71,6 +71,19 @@ _GUARDS = {
 }
 
 
+def table_statements(
+    connection: BaseDatabaseWrapper,
+) -> list[tuple[str, list[Any] | None]]:
+    """Return the statements that make the table and its guards, with parameters.
+
+    The connection is asked for the kind of its database only.
+    """
+    # Not by create_model(), which on SQLite refuses to work in a transaction.
+    statement, parameters = connection.schema_editor().table_sql(SchemaEvent)
+    guards = _GUARDS[connection.vendor]
+    return [(statement, parameters or None), *((guard, None) for guard in guards)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """An action that has begun."""
@@ -138,16 +151,13 @@ class History:
         """
         if self.has_table():
             return
-        # Not by create_model(), which on SQLite refuses to work in a transaction.
-        statement, parameters = self.connection.schema_editor().table_sql(SchemaEvent)
         # One transaction: never a table that can be changed.
         with (
             transaction.atomic(using=self.connection.alias),
             self.connection.cursor() as cursor,
         ):
-            cursor.execute(statement, parameters or None)
-            for guard in _GUARDS[self.connection.vendor]:
-                cursor.execute(guard)
+            for statement, parameters in table_statements(self.connection):
+                cursor.execute(statement, parameters)
         self._has_table = True
 
     def begin(self, action: Action, app: str, name: str, checksum: str = "") -> Entry:

@@ -31,14 +31,19 @@ from tradebot.errors import TradeBotError
 Say = Callable[[str], None]
 
 # The key of the advisory lock: any pair of numbers does, if it stays.
-_KEY = (0x54524144, 0x6D696772)
-_APPLICATION = "tradebot migrate"
+KEY = (0x54524144, 0x6D696772)
+APPLICATION = "tradebot migrate"
 _POLL_S = (0.05, 0.2)  # drawn between these, so that waiters do not ask in step
 _REPEAT_S = 10.0  # between two messages about the same holder
 # How long a holder may neither run a statement nor begin a new one.
 IDLE_LIMIT_S = 300.0
 # After this time the server notices that a client is gone, and ends its statement.
-_CLIENT_CHECK = "100ms"
+CLIENT_CHECK = "100ms"
+# The limits that are meant for requests: an index build takes its time.
+LIFT_LIMITS = (
+    "SET statement_timeout = 0; SET idle_session_timeout = 0; "
+    "SET idle_in_transaction_session_timeout = 0"
+)
 
 
 class LockError(TradeBotError):
@@ -109,7 +114,7 @@ class _SessionLock:
 
     def begin(self, migration: str) -> None:
         self.check()
-        _set_application_name(self._connection, f"{_APPLICATION}: {migration}")
+        _set_application_name(self._connection, f"{APPLICATION}: {migration}")
 
     def check(self) -> None:
         session: Any = self._connection.connection
@@ -137,19 +142,19 @@ def _postgresql_lock(connection: BaseDatabaseWrapper, say: Say) -> Iterator[Lock
         # A session that is gone has let the lock go already.
         if connection.connection is lock._session and connection.is_usable():
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", _KEY)
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", KEY)
             _set_application_name(connection, application_name)
 
 
 def _wait_for_session_lock(connection: BaseDatabaseWrapper, say: Say) -> None:
-    _set_application_name(connection, f"{_APPLICATION}: waiting")
+    _set_application_name(connection, f"{APPLICATION}: waiting")
     said: tuple[str, float] | None = None
     while True:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", _KEY)
+            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", KEY)
             (taken,) = cursor.fetchone()
         if taken:
-            _set_application_name(connection, f"{_APPLICATION}: starting")
+            _set_application_name(connection, f"{APPLICATION}: starting")
             return
         holder = _holder(connection)
         if holder is not None:
@@ -184,13 +189,13 @@ def _holder(connection: BaseDatabaseWrapper) -> Holder | None:
                                 WHERE datname = current_database())
               AND (l.classid, l.objid, l.objsubid) = (%s, %s, 2)
             """,
-            _KEY,
+            KEY,
         )
         row = cursor.fetchone()
     if row is None:
         return None
     pid, host, since, application_name, idle_s = row
-    doing = application_name.removeprefix(f"{_APPLICATION}: ")
+    doing = application_name.removeprefix(f"{APPLICATION}: ")
     return Holder(pid=pid, host=host, since=since, doing=doing, idle_s=idle_s or 0.0)
 
 
@@ -198,18 +203,14 @@ def _end_with_the_client(connection: BaseDatabaseWrapper) -> None:
     """Let the server end our statement soon after this process has died."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SET client_connection_check_interval = %s", [_CLIENT_CHECK])
+            cursor.execute("SET client_connection_check_interval = %s", [CLIENT_CHECK])
     except DatabaseError:
         pass  # not on the server's platform: it notices when the statement ends
 
 
 def _outlast_limits(connection: BaseDatabaseWrapper) -> None:
-    """Lift the limits that are meant for requests: an index build takes its time."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SET statement_timeout = 0; SET idle_session_timeout = 0; "
-            "SET idle_in_transaction_session_timeout = 0"
-        )
+        cursor.execute(LIFT_LIMITS)
 
 
 def _set_application_name(connection: BaseDatabaseWrapper, name: str) -> None:

@@ -52,7 +52,21 @@ Plan = Sequence[tuple[Migration, bool]]
 MINIMUM_VERSION = (150_000, "PostgreSQL 15")
 LONG_TRANSACTION_S = 10.0
 
-_UTC = {"UTC", "GMT", "UCT", "Zulu", "Universal", "Greenwich", "GMT0", "Etc/UTC"}
+UTC = {"UTC", "GMT", "UCT", "Zulu", "Universal", "Greenwich", "GMT0", "Etc/UTC"}
+# The time zones that are set for this database, each with the place where. Not the zone
+# of the session, which the program has set to UTC.
+ZONES_QUERY = """
+    SELECT 'this user and database', reset_val
+    FROM pg_settings WHERE name = 'TimeZone'
+    UNION ALL
+    SELECT CASE setrole WHEN 0 THEN 'this database'
+           ELSE 'user ' || setrole::regrole END,
+           split_part(setting, '=', 2)
+    FROM pg_db_role_setting
+    JOIN pg_database d ON d.oid = setdatabase
+    CROSS JOIN LATERAL unnest(setconfig) AS setting
+    WHERE d.datname = current_database() AND setting ILIKE 'timezone=%'
+"""
 _HISTORY = MigrationRecorder.Migration._meta.db_table
 # Rows are written to these whatever a migration does.
 _WRITTEN = [
@@ -344,22 +358,8 @@ def _check_naive_times(connection: BaseDatabaseWrapper) -> None:
                 filled.append(table)
         if not filled:
             return
-        # Not the zone of this session, which Django has set to UTC.
-        cursor.execute(
-            """
-            SELECT 'this user and database', reset_val
-            FROM pg_settings WHERE name = 'TimeZone'
-            UNION ALL
-            SELECT CASE setrole WHEN 0 THEN 'this database'
-                   ELSE 'user ' || setrole::regrole END,
-                   split_part(setting, '=', 2)
-            FROM pg_db_role_setting
-            JOIN pg_database d ON d.oid = setdatabase
-            CROSS JOIN LATERAL unnest(setconfig) AS setting
-            WHERE d.datname = current_database() AND setting ILIKE 'timezone=%'
-            """
-        )
-        zones = [(where, zone) for where, zone in cursor if zone not in _UTC]
+        cursor.execute(ZONES_QUERY)
+        zones = [(where, zone) for where, zone in cursor if zone not in UTC]
     if zones:
         where, zone = zones[0]
         columns = sorted(

@@ -76,31 +76,6 @@ def migrations_at(*heads: str) -> list[MigrationKey]:
     ]
 
 
-BASE = "base"
-"""The state before the first revision, as Alembic calls it."""
-
-
-def find_heads(text: str) -> tuple[str, ...]:
-    """Return the ids of a state as people write it.
-
-    One id, several with commas between them, or "base" for none; four characters of an
-    id will do where they are the beginning of one only. Raises RevisionError.
-    """
-    if text == BASE:
-        return ()
-    ids = [revision.id for revision in load_revisions()]
-    heads = []
-    for part in text.split(","):
-        found = [id_ for id_ in ids if len(part) >= 4 and id_.startswith(part)]
-        if len(found) != 1:
-            raise RevisionError(
-                f"{part!r} is no documented revision. There are {', '.join(ids)}, "
-                f"and {BASE} for the state before them."
-            )
-        heads += found
-    return tuple(heads)
-
-
 def ordered(revisions: Iterable[Revision]) -> list[Revision]:
     """Return the revisions so that each comes after those it revises.
 

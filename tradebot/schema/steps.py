@@ -61,6 +61,7 @@ class LiveStep:
     """
 
     description: str
+    operation: Operation
     run: Callable[[Any], None]
 
 
@@ -191,7 +192,7 @@ def _compile_operation(
     def live(schema_editor: Any) -> None:
         run(app_label, schema_editor, before, after)
 
-    as_live = LiveStep(description=operation.describe(), run=live)
+    as_live = LiveStep(description=operation.describe(), operation=operation, run=live)
     if _runs_python(operation):
         editor.steps.append(as_live)
         return

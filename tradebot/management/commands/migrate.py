@@ -33,14 +33,9 @@ from tradebot.schema.preflight import (
     preflight,
     tell_invalid_indexes,
 )
-from tradebot.schema.revisions import (
-    MigrationKey,
-    RevisionError,
-    find_heads,
-    load_revisions,
-    migrations_at,
-)
+from tradebot.schema.revisions import MigrationKey, load_revisions
 from tradebot.schema.rules import refuse_rows_in_the_way, violations_of
+from tradebot.schema.states import StateError, parse_state
 from tradebot.schema.version import permissions_exist, read_version
 from tradebot.schema.waiting import wait_for_database
 
@@ -245,12 +240,12 @@ def _take_revision(options: dict[str, Any]) -> frozenset[MigrationKey] | None:
     ):
         return None
     try:
-        heads = find_heads(label)
-    except RevisionError as error:
+        wanted = parse_state(label).applied
+    except StateError as error:
         raise CommandError(
             f"No installed app has the label {label!r}, and {error}"
         ) from error
-    wanted = migrations_at(*heads)
-    app, name = wanted[-1] if wanted else (load_revisions()[0].migration[0], "zero")
-    options.update(app_label=app, migration_name=name)
-    return frozenset(wanted)
+    order = [revision.migration for revision in load_revisions()]
+    newest = max(wanted & set(order), key=order.index, default=(order[0][0], "zero"))
+    options.update(app_label=newest[0], migration_name=newest[1])
+    return wanted

@@ -123,7 +123,8 @@ def _table(entries: list[HistoryEntry], blocks: str) -> Iterator[str]:
                 first = run
                 yield (
                     f"{entry.at:%Y-%m-%d} (UTC)  {entry.os_user}@{entry.host}, "
-                    f"pid {entry.pid}, TradeBot {entry.version}"
+                    f"{f'pid {entry.pid}, ' if entry.pid else ''}"
+                    f"TradeBot {entry.version}"
                 )
             name = _migration(entry)
             took = "" if entry.seconds is None else format_seconds(entry.seconds)
