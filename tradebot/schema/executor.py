@@ -20,6 +20,7 @@ from django.db.migrations.state import ProjectState
 
 from tradebot.models import Action
 from tradebot.schema.batches import run_batches
+from tradebot.schema.branches import refuse_branches
 from tradebot.schema.checksum import checksum
 from tradebot.schema.contention import LockBudget, with_retries
 from tradebot.schema.history import History
@@ -44,7 +45,13 @@ class MigrationExecutor(django_executor.MigrationExecutor):
     ``progress_callback`` gets the actions that Django's gets, and ``say`` and ``show``
     with a message in place of the migration: what is worth a line in a log, and what
     the next message of the kind replaces.
+
+    There is none for migrations that are not one history: PreflightError.
     """
+
+    def __init__(self, connection: BaseDatabaseWrapper, *args: Any) -> None:
+        super().__init__(connection, *args)
+        refuse_branches(self.loader.disk_migrations)
 
     @cached_property
     def history(self) -> History:

@@ -1,0 +1,242 @@
+"""Branches that each added a migration are told, and merged by one command."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from django.db import migrations
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
+
+from tests.processes import ROOT, SECRETS, database_url, manage, serving
+from tradebot.schema.branches import branches_fault, open_branches
+from tradebot.schema.faults import BranchesError, RevisionsError
+from tradebot.schema.revisions import MigrationKey
+
+NAMES = ("0014_index_strategy", "0014_index_timeframe")
+TOLD = (
+    f"Branches have each added a migration to the same app: bots.{NAMES[0]} and "
+    f"bots.{NAMES[1]}. Nothing was changed. Run manage.py makemigrations --merge"
+)
+BRANCH = """
+from django.db import migrations, models
+
+from tradebot.operations import BuildIndexConcurrently, DropIndexConcurrently
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("bots", "0013_add_bot_config_checks")]
+    operations = [
+        BuildIndexConcurrently(
+            model_name="botconfig", index=models.Index(fields=["{field}"], name="tried")
+        ),
+        DropIndexConcurrently(model_name="botconfig", name="tried"),
+    ]
+"""
+
+
+class Checkout:
+    """The program with migrations of its own for bots, on a database of its own."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.migrations = folder / "migrations_of_bots"
+        shutil.copytree(ROOT / "bots" / "migrations", self.migrations)
+        (folder / "settings_of_checkout.py").write_text(
+            "from tests.settings import *\n"
+            f"MIGRATION_MODULES = {{'bots': '{self.migrations.name}'}}\n"
+        )
+        self.settings = {
+            **SECRETS,
+            "DATABASE_URL": url,
+            "DJANGO_SETTINGS_MODULE": "settings_of_checkout",
+            "PYTHONPATH": f"{folder}:{ROOT}",
+        }
+
+    def branch(self) -> None:
+        for name in NAMES:
+            text = BRANCH.format(field=name.rpartition("_")[2])
+            (self.migrations / f"{name}.py").write_text(text)
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        file = self.migrations / f"{name}.py"
+        text = file.read_text()
+        assert text.count(old) == 1
+        file.write_text(text.replace(old, new))
+
+    def run(self, *commands: str) -> Iterator[tuple[str, int, str, str]]:
+        """Run commands, two at a time; yield each, its exit code, and its output."""
+
+        def run_one(command: str) -> tuple[str, int, str, str]:
+            result = manage(*command.split(), **self.settings)
+            return command, result.returncode, result.stdout, result.stderr
+
+        with ThreadPoolExecutor(2) as pool:
+            yield from pool.map(run_one, commands)
+
+
+@pytest.fixture
+def checkout(empty_database: BaseDatabaseWrapper, tmp_path: Path) -> Checkout:
+    url = (
+        database_url(empty_database)
+        if empty_database.vendor == "postgresql"
+        else f"sqlite:///{empty_database.settings_dict['NAME']}"
+    )
+    return Checkout(tmp_path, url)
+
+
+def test_branches_are_told_by_every_command_until_they_are_merged(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    checkout.branch()
+
+    for command, exit_code, _, told in checkout.run(
+        "migrate",
+        "migrate --plan",
+        "migrate --check",
+        "migrate bots 0012",
+        "wait_for_schema --timeout 60",
+        "create_first_admin",
+        "check_data",
+    ):
+        assert told.startswith(f"CommandError: {TOLD}"), command
+        assert exit_code == BranchesError.exit_code, command
+        assert told.count("\n") == 1, command
+    for command, code, out, told in checkout.run(
+        "schema_history --check",
+        "showmigrations bots",
+        "makemigrations --check",
+    ):
+        assert code == (0 if "show" in command else 1), told
+        assert (TOLD in out + told) == (not command.startswith("make")), command
+        assert all(name in out + told for name in NAMES), command
+        assert "makemigrations --merge" in out + told, command
+        assert "Traceback" not in told, command
+    gunicorn = ["gunicorn", "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"]
+    with serving(tmp_path, gunicorn, **checkout.settings) as server:
+        assert server.process.wait(timeout=30) == 1
+    assert f"Not served: {TOLD}" in server.log
+    assert "Traceback" not in server.log
+
+    ((_, exit_code, out, told),) = checkout.run("makemigrations --merge --no-input")
+    assert (exit_code, told) == (0, "")
+    assert "Build index tried of botconfig concurrently" in out
+    (merge,) = checkout.migrations.glob("0015_merge_*.py")
+    assert all(name in merge.read_text() for name in NAMES)
+    ((_, exit_code, out, told),) = checkout.run("migrate")
+    assert (exit_code, told) == (0, "")
+    assert f"Applying bots.{merge.stem}... OK" in out
+    for command, exit_code, _, told in checkout.run(
+        "migrate --check", "makemigrations --check", "showmigrations"
+    ):
+        assert (exit_code, told) == (0, ""), command
+
+
+def test_contradictory_documented_revisions_are_told_without_a_traceback(
+    checkout: Checkout,
+) -> None:
+    checkout.replace(
+        "0002_create_bot_state_table",
+        'revision = "e2cbe40c4a2c"',
+        'revision = "19adfce0d2a6"',
+    )
+    told_first = (
+        "CommandError: The migrations contradict each other about the documented "
+        "revisions: revision 19adfce0d2a6 is declared by bots."
+    )
+
+    for command, exit_code, _, told in checkout.run("migrate", "migrate --plan"):
+        assert told.startswith(told_first), command
+        assert exit_code == RevisionsError.exit_code, command
+        assert told.count("\n") == 1, command
+
+
+def _migrations(
+    *names: str,
+    replaces: dict[str, str] | None = None,
+    run_before: dict[str, str] | None = None,
+) -> dict[MigrationKey, Migration]:
+    """Make migrations of one app: ``"a b"`` is b after a, ``"b"`` alone the first."""
+    result = {}
+    for each in names:
+        *parents, name = each.split()
+        migration = Migration(name, "app")
+        migration.dependencies = [("app", parent) for parent in parents]
+        replaced = (replaces or {}).get(name, "").split()
+        migration.replaces = [("app", other) for other in replaced]
+        later = (run_before or {}).get(name, "").split()
+        migration.run_before = [("app", other) for other in later]
+        result["app", name] = migration
+    return result
+
+
+@pytest.mark.parametrize(
+    ("found", "newest"),
+    [
+        (_migrations("a", "a b", "b c"), []),
+        (_migrations("a", "a b", "a c"), ["b", "c"]),
+        (_migrations("a", "a b", "a c", "b c d"), []),
+        (_migrations("a", "a b", "b c", "s", replaces={"s": "a b"}), []),
+        (_migrations("a", "a b", "s", replaces={"s": "a b"}), []),
+        (_migrations("a", "a b", "s c", "s", replaces={"s": "a b"}), []),
+        (_migrations("s", "b c", replaces={"s": "a b"}), []),
+        (
+            _migrations("a", "a b", "b c", "b d", "s", replaces={"s": "a b"}),
+            ["c", "d"],
+        ),
+        (_migrations("a", "b", run_before={"b": "a"}), []),
+    ],
+    ids=[
+        "line",
+        "branches",
+        "merged",
+        "squashed",
+        "squashed to the end",
+        "after the squashed one",
+        "replaced ones removed",
+        "branches after squashed",
+        "run before",
+    ],
+)
+def test_open_branches_are_those_that_django_finds(
+    found: dict[MigrationKey, Migration], newest: list[str]
+) -> None:
+    loader = MigrationLoader(None, load=False)
+    loader.load_disk()
+    loader.disk_migrations = found
+    loader.load_disk = lambda: None  # type: ignore[method-assign]  # these are they
+    loader.build_graph()
+
+    assert open_branches(found) == ({"app": newest} if newest else {})
+    assert {
+        app: sorted(names) for app, names in loader.detect_conflicts().items()
+    } == open_branches(found)
+
+
+def test_migrations_of_the_program_are_one_history() -> None:
+    assert branches_fault(MigrationLoader(None).disk_migrations) is None
+
+
+def test_every_operation_can_be_shown_by_a_merge() -> None:
+    for migration in MigrationLoader(None).disk_migrations.values():
+        for operation in migration.operations:
+            assert len(operation.formatted_description()) > 2
+
+
+def test_branches_of_several_apps_are_all_named() -> None:
+    one, other = Migration("0001_one", "a"), Migration("0001_other", "a")
+    third, fourth = Migration("0001_third", "b"), Migration("0001_fourth", "b")
+    for each in (one, other, third, fourth):
+        each.operations = [migrations.RunSQL("SELECT 1")]
+    found = {(each.app_label, each.name): each for each in (one, other, third, fourth)}
+
+    told = str(branches_fault(found))
+
+    assert (
+        "a.0001_one and a.0001_other; b.0001_fourth and b.0001_third. Nothing" in told
+    )
