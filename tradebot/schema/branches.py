@@ -43,9 +43,9 @@ def branches_fault(migrations: Migrations) -> PreflightError | None:
 def open_branches(migrations: Migrations) -> dict[str, list[str]]:
     """Return the newest migrations of each app that has more than one.
 
-    They are those that ``makemigrations --merge`` merges, found without the graph, which
-    takes longer than all the rest where there is nothing to do. A squashed migration
-    stands for what it replaces, whatever a database has applied.
+    They are those that ``makemigrations --merge`` merges, found without the graph,
+    which takes longer than all the rest where there is nothing to do. A squashed
+    migration stands for what it replaces, whatever a database has applied.
     """
     stands_for = {
         replaced: key
