@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
+from django.test import override_settings
 
 from tests.processes import ROOT, SECRETS, database_url, manage, serving
+from tests.schema.made_up import loader_of, migration
 from tradebot.schema.branches import branches_fault, open_branches
 from tradebot.schema.faults import BranchesError, RevisionsError
 from tradebot.schema.revisions import MigrationKey
@@ -89,35 +92,17 @@ def checkout(empty_database: BaseDatabaseWrapper, tmp_path: Path) -> Checkout:
     return Checkout(tmp_path, url)
 
 
-def test_branches_are_told_by_every_command_until_they_are_merged(
+def test_branches_stop_the_program_until_they_are_merged(
     checkout: Checkout, tmp_path: Path
 ) -> None:
     checkout.branch()
-
-    for command, exit_code, _, told in checkout.run(
-        "migrate",
-        "migrate --plan",
-        "migrate --check",
-        "migrate bots 0012",
-        "wait_for_schema --timeout 60",
-        "create_first_admin",
-        "check_data",
-    ):
-        assert told.startswith(f"CommandError: {TOLD}"), command
-        assert exit_code == BranchesError.exit_code, command
-        assert told.count("\n") == 1, command
-    for command, code, out, told in checkout.run(
-        "schema_history --check",
-        "showmigrations bots",
-        "makemigrations --check",
-    ):
-        assert code == (0 if "show" in command else 1), told
-        assert (TOLD in out + told) == (not command.startswith("make")), command
-        assert all(name in out + told for name in NAMES), command
-        assert "makemigrations --merge" in out + told, command
-        assert "Traceback" not in told, command
     gunicorn = ["gunicorn", "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"]
+
     with serving(tmp_path, gunicorn, **checkout.settings) as server:
+        for command, exit_code, _, told in checkout.run("migrate", "migrate --plan"):
+            assert told.startswith(f"CommandError: {TOLD}"), command
+            assert exit_code == BranchesError.exit_code, command
+            assert told.count("\n") == 1, command
         assert server.process.wait(timeout=30) == 1
     assert f"Not served: {TOLD}" in server.log
     assert "Traceback" not in server.log
@@ -131,9 +116,68 @@ def test_branches_are_told_by_every_command_until_they_are_merged(
     assert (exit_code, told) == (0, "")
     assert f"Applying bots.{merge.stem}... OK" in out
     for command, exit_code, _, told in checkout.run(
-        "migrate --check", "makemigrations --check", "showmigrations"
+        "migrate --check", "makemigrations --check"
     ):
         assert (exit_code, told) == (0, ""), command
+
+
+@pytest.fixture
+def branched(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, db: None
+) -> Iterator[None]:
+    """Branches in this process."""
+    checkout.branch()
+    # Of a name of its own, since Python keeps what it has imported.
+    package = f"migrations_{checkout.migrations.parent.name}"
+    checkout.migrations.rename(checkout.migrations.with_name(package))
+    monkeypatch.syspath_prepend(checkout.migrations.parent)
+    with override_settings(MIGRATION_MODULES={"bots": package}):
+        yield
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "migrate",
+        "migrate --plan",
+        "migrate --check",
+        "migrate --check bots",
+        "migrate bots 0012",
+        "wait_for_schema --timeout 60",
+        "create_first_admin",
+        "check_data",
+    ],
+)
+def test_branches_are_told_by_each_command(command: str, branched: None) -> None:
+    # What the command looks at before it begins, which call_command() leaves out.
+    options = {"skip_checks": False} if command == "create_first_admin" else {}
+
+    with pytest.raises(CommandError) as told:
+        call_command(*command.split(), **options)
+
+    assert str(told.value).startswith(TOLD)
+    assert told.value.returncode == BranchesError.exit_code
+
+
+def test_branches_are_told_beside_what_can_be_shown(
+    branched: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("showmigrations", "--graph", "bots")
+    out, err = capsys.readouterr()
+    assert f"├─╮\n○ │  bots.{NAMES[0]}\n  ○  bots.{NAMES[1]}\n" in out
+    assert err.startswith(f"Attention: {TOLD}")
+
+    with pytest.raises(SystemExit) as exit_:
+        call_command("schema_history", "--check")
+    assert exit_.value.code == 1
+    assert TOLD in capsys.readouterr().out
+
+
+def test_branches_are_told_by_makemigrations_as_django_does(branched: None) -> None:
+    with pytest.raises(CommandError, match="makemigrations --merge") as told:
+        call_command("makemigrations", "--check")
+
+    assert all(name in str(told.value) for name in NAMES)
 
 
 def test_contradictory_documented_revisions_are_told_without_a_traceback(
@@ -144,13 +188,12 @@ def test_contradictory_documented_revisions_are_told_without_a_traceback(
         'revision = "e2cbe40c4a2c"',
         'revision = "19adfce0d2a6"',
     )
-    told_first = (
-        "CommandError: The migrations contradict each other about the documented "
-        "revisions: revision 19adfce0d2a6 is declared by bots."
-    )
 
-    for command, exit_code, _, told in checkout.run("migrate", "migrate --plan"):
-        assert told.startswith(told_first), command
+    for command, exit_code, _, told in checkout.run("migrate", "check_data"):
+        assert told.startswith(
+            "CommandError: The migrations contradict each other about the documented "
+            "revisions: revision 19adfce0d2a6 is declared by bots."
+        ), command
         assert exit_code == RevisionsError.exit_code, command
         assert told.count("\n") == 1, command
 
@@ -167,14 +210,13 @@ def _migrations(
 
     result: dict[MigrationKey, Migration] = {}
     for each in names:
-        *_, name = each.split()
-        attributes = {
-            "dependencies": keys(each)[:-1],
-            "replaces": keys((replaces or {}).get(name, "")),
-            "run_before": keys((run_before or {}).get(name, "")),
-        }
-        made: type[Migration] = type("Migration", (Migration,), attributes)
-        result["app", name] = made(name, "app")
+        *dependencies, key = keys(each)
+        result[key] = migration(
+            key,
+            dependencies,
+            replaces=keys((replaces or {}).get(key[1], "")),
+            run_before=keys((run_before or {}).get(key[1], "")),
+        )
     return result
 
 
@@ -209,16 +251,12 @@ def _migrations(
 def test_open_branches_are_those_that_django_finds(
     found: dict[MigrationKey, Migration], newest: list[str]
 ) -> None:
-    loader = MigrationLoader(None, load=False)
-    loader.load_disk()
-    loader.disk_migrations = found
-    loader.load_disk = lambda: None  # type: ignore[method-assign]  # these are they
-    loader.build_graph()
+    djangos = loader_of(found).detect_conflicts()
 
     assert open_branches(found) == ({"app": newest} if newest else {})
-    assert {
-        app: sorted(names) for app, names in loader.detect_conflicts().items()
-    } == open_branches(found)
+    assert {app: sorted(names) for app, names in djangos.items()} == open_branches(
+        found
+    )
 
 
 def test_migrations_of_the_program_are_one_history() -> None:
@@ -226,14 +264,14 @@ def test_migrations_of_the_program_are_one_history() -> None:
 
 
 def test_every_operation_can_be_shown_by_a_merge() -> None:
-    for migration in MigrationLoader(None).disk_migrations.values():
-        for operation in migration.operations:
+    for each in MigrationLoader(None).disk_migrations.values():
+        for operation in each.operations:
             assert len(operation.formatted_description()) > 2
 
 
 def test_branches_of_several_apps_are_all_named() -> None:
     keys = [("a", "0001_x"), ("a", "0001_y"), ("b", "0001_x"), ("b", "0001_z")]
 
-    told = str(branches_fault({key: Migration(key[1], key[0]) for key in keys}))
+    told = str(branches_fault({key: migration(key) for key in keys}))
 
     assert "app: a.0001_x and a.0001_y; b.0001_x and b.0001_z. Nothing" in told

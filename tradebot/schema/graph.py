@@ -294,7 +294,8 @@ class _Layout:
             if self._awaited[above]:  # they go on beside the lane
                 self._lines[above] = self._free(app, self._rows[above])
         else:
-            lane = self._free(app, row)
+            # Not right below a mark, of which it would seem to depend.
+            lane = self._free(app, row - 1)
         self.used[lane] = self._end if self._awaited[key] else row
         self.nodes[key] = self._lines[key] = lane
         self._rows[key] = row
@@ -302,7 +303,7 @@ class _Layout:
     def _free(self, app: str, since: int) -> _Lane:
         """Take a lane of the app in which nothing has been since a row."""
         number = 0
-        while self.used.get((app, number), -1) >= since:
+        while (app, number) in self.used and self.used[app, number] >= since:
             number += 1
         self.used[app, number] = self._end
         return app, number
