@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,7 +14,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.test import override_settings
+from django.urls import reverse
 
+from tests.admin_data import client_of, make_superuser
 from tests.processes import ROOT, SECRETS, database_url, manage, serving
 from tests.schema.made_up import loader_of, migration
 from tradebot.schema.branches import branches_fault, open_branches
@@ -150,7 +153,7 @@ def branched(
 )
 def test_branches_are_told_by_each_command(command: str, branched: None) -> None:
     # What the command looks at before it begins, which call_command() leaves out.
-    options = {"skip_checks": False} if command == "create_first_admin" else {}
+    options: Any = {"skip_checks": False} if command == "create_first_admin" else {}
 
     with pytest.raises(CommandError) as told:
         call_command(*command.split(), **options)
@@ -171,6 +174,15 @@ def test_branches_are_told_beside_what_can_be_shown(
         call_command("schema_history", "--check")
     assert exit_.value.code == 1
     assert TOLD in capsys.readouterr().out
+
+
+def test_branches_are_told_and_drawn_in_the_admin(branched: None) -> None:
+    text = client_of(make_superuser()).get(reverse("admin:tradebot_schema"))
+
+    assert TOLD in text.content.decode()
+    assert all(
+        f'<th scope="row">bots.{name}</th>' in str(text.content) for name in NAMES
+    )
 
 
 def test_branches_are_told_by_makemigrations_as_django_does(branched: None) -> None:
