@@ -8,7 +8,7 @@ from io import BytesIO, StringIO, TextIOWrapper
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
@@ -279,6 +279,11 @@ def test_command_draws_the_apps_that_are_named() -> None:
     assert "accounts." not in text
     assert "├─●  trading.0001_squashed_0002_add_trade_realized_pnl" in text
     assert text.endswith("\n\n● applied   ◆ adopted   ◇ faked   ○ pending\n")
+
+
+def test_command_told_to_draw_and_to_plan_refuses() -> None:
+    with pytest.raises(CommandError, match="--plan or --graph, not both"):
+        show("--plan")
 
 
 def test_command_on_a_terminal_without_lines_draws_in_ascii() -> None:

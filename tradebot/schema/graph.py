@@ -27,6 +27,8 @@ _WAYS: dict[str, Status] = {
     Action.ADOPT: "adopted",
     Action.FAKE: "faked",
 }
+# Of what a squashed migration replaces, one is enough for it to be told.
+_SPECIAL: tuple[Status, ...] = ("adopted", "faked")
 _ARCHIVES = "tradebot_archives"
 
 
@@ -108,9 +110,6 @@ def migration_states(loader: MigrationLoader) -> dict[MigrationKey, MigrationSta
             seconds=sum(seconds) if seconds else None,
         )
     return states
-
-
-_SPECIAL: tuple[Status, ...] = ("adopted", "faked")
 
 
 def _archived(connection: BaseDatabaseWrapper) -> set[MigrationKey]:
@@ -294,7 +293,7 @@ class _Layout:
             if self._awaited[above]:  # they go on beside the lane
                 self._lines[above] = self._free(app, self._rows[above])
         else:
-            # Not right below a mark, of which it would seem to depend.
+            # Not right below a mark, on which it would seem to depend.
             lane = self._free(app, row - 1)
         self.used[lane] = self._end if self._awaited[key] else row
         self.nodes[key] = self._lines[key] = lane

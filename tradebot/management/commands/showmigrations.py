@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import showmigrations
 from django.db.migrations.loader import MigrationLoader
 
@@ -32,6 +32,8 @@ class Command(showmigrations.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json = options["json"]
         self.as_graph = options["graph"]
+        if self.as_graph and options["format"] == "plan":
+            raise CommandError("Give --plan or --graph, not both.")
         super().handle(*args, **options)
 
     def show_list(self, connection: Any, app_names: list[str] | None = None) -> None:
