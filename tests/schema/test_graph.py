@@ -107,7 +107,7 @@ def edges_in(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 @settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,  # a database is in the loop
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
