@@ -11,17 +11,22 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import DataError, connections, models, router, transaction
+from django.db.migrations.loader import MigrationLoader
 from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from tradebot.api.fields import MAX_DIGITS, MAX_LENGTH
 from tradebot.errors import ConflictError
 from tradebot.fields import ExactDecimalField
 from tradebot.models import SchemaEvent
+from tradebot.schema.branches import branches_fault
+from tradebot.schema.drawing import draw_graph
+from tradebot.schema.graph import Graph, build_graph
 from tradebot.schema.history import OUTCOMES, History, format_seconds
 
 admin.site.site_header = admin.site.site_title = "TradeBot"
@@ -181,6 +186,14 @@ class ActiveFilter(NullIsNoFilter):
 
 
 _BAR_PX = 120
+# Status, whether archived, and what it means.
+_LEGEND = (
+    ("applied", False, "applied"),
+    ("adopted", False, "adopted: the old program had done it"),
+    ("faked", False, "faked: recorded because the operator said so"),
+    ("pending", False, "pending"),
+    ("pending", True, "archived: its data is kept until it is applied again"),
+)
 
 
 class OutcomeFilter(admin.SimpleListFilter):
@@ -261,6 +274,32 @@ class SchemaEventAdmin(RecordAdmin):
             row.share = (row.duration or 0) / longest if longest else 0
         return changelist
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.schema_view)
+        return [path("schema/", view, name="tradebot_schema"), *super().get_urls()]
+
+    def schema_view(self, request: HttpRequest) -> HttpResponse:
+        """Draw all migrations, what they depend on and how they stand."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        loader = MigrationLoader(connections[router.db_for_read(SchemaEvent)])
+        if fault := branches_fault(loader.disk_migrations):
+            self.message_user(request, str(fault), messages.WARNING)
+        graph = build_graph(loader)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Schema",
+            "opts": self.opts,
+            "history_url": reverse("admin:tradebot_schemaevent_changelist"),
+            "legend": _LEGEND,
+            "picture": draw_graph(graph),
+            "rows": _rows(graph),
+            "nothing": NOTHING,
+        }
+        return TemplateResponse(
+            request, "admin/tradebot/schemaevent/schema.html", context
+        )
+
     @admin.display(description="time (UTC)", ordering="at")
     def time(self, row: Any) -> str:
         return f"{row.at:%Y-%m-%d %H:%M:%S}"
@@ -308,3 +347,20 @@ class SchemaEventAdmin(RecordAdmin):
 
 def _history() -> History:
     return History(connections[router.db_for_read(SchemaEvent)])
+
+
+def _rows(graph: Graph) -> list[dict[str, Any]]:
+    """Return the rows of the table that says in words what the graph shows."""
+    return [
+        {
+            "migration": ".".join(state.key),
+            "revisions": state.revisions,
+            "status": [state.status, *(["archived"] if state.archived else [])],
+            "when": f"{state.at:%Y-%m-%d %H:%M:%S}" if state.at else "",
+            "how_long": "" if state.seconds is None else format_seconds(state.seconds),
+            "depends_on": [
+                ".".join(edge.parent) for edge in graph.edges if edge.child == state.key
+            ],
+        }
+        for state in graph.states
+    ]

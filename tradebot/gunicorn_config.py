@@ -67,10 +67,13 @@ def _check_schema(server: Any) -> None:
     django.setup()
     from django.db import DatabaseError, connection
 
+    from tradebot.schema.faults import PreflightError
     from tradebot.schema.version import read_version
 
     try:
         version = read_version(connection)
+    except PreflightError as error:
+        sys.exit(f"Not served: {error}")
     except DatabaseError as error:
         reason = str(error).partition("\n")[0]
         sys.exit(f"The database cannot be used: {reason}. Check DATABASE_URL.")

@@ -20,6 +20,7 @@ from django.db.migrations.state import ProjectState
 
 from tradebot.models import Action
 from tradebot.schema.batches import run_batches
+from tradebot.schema.branches import refuse_branches
 from tradebot.schema.checksum import checksum
 from tradebot.schema.contention import LockBudget, with_retries
 from tradebot.schema.dropped import (
@@ -61,6 +62,8 @@ class MigrationExecutor(django_executor.MigrationExecutor):
     ``exactly`` are the migrations that shall be applied when all is done, and no
     others, whatever the targets say. What a migration drops is kept for its way back
     (``dropped``), unless ``keep_dropped`` is false.
+
+    There is none for migrations that are not one history: PreflightError.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class MigrationExecutor(django_executor.MigrationExecutor):
         keep_dropped: bool = True,
     ) -> None:
         super().__init__(connection, progress_callback)
+        refuse_branches(self.loader.disk_migrations)
         self.exactly = exactly
         self.keep_dropped = keep_dropped
         archives = waiting(connection)

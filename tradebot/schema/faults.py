@@ -317,6 +317,27 @@ class DataLossError(PreflightError):
     exit_code = 37
 
 
+# --- In the code ------------------------------------------------------------------
+
+
+class BranchesError(PreflightError):
+    """Branches have each added a migration to the same app: {branches}. Nothing was
+    changed. Run manage.py makemigrations --merge in a checkout, look at the file that
+    it writes and commit it.
+    """
+
+    exit_code = 38
+
+
+class RevisionsError(PreflightError):
+    """The migrations contradict each other about the documented revisions: {reason}.
+    Nothing was changed. The code is at fault, not the database: correct revision and
+    revises in the migrations, or run a version whose tests have passed.
+    """
+
+    exit_code = 48
+
+
 # --- SQLite -----------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from typing import Any, Literal, get_args
 from django.conf import settings
 from django.db import Error, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Case, CharField, F, QuerySet, Value, When
+from django.db.models import Case, CharField, F, Max, QuerySet, Value, When
 
 import tradebot
 from tradebot.models import Action, Event, SchemaEvent
@@ -312,32 +312,26 @@ class History:
         """Return the last actions, the newest first."""
         return [_entry(row) for row in self.queryset().order_by("-pk")[:limit]]
 
+    def latest(self) -> list[SchemaEvent]:
+        """Return what was done last, and succeeded, with each migration: its end."""
+        if not self.has_table():
+            return []
+        events = SchemaEvent.objects.using(self.connection.alias)
+        done = events.filter(event=Event.SUCCEEDED)
+        last = done.values("app", "name").annotate(last=Max("pk")).values("last")
+        return list(events.filter(pk__in=last))
+
     def latest_applied_checksums(self) -> dict[MigrationKey, str]:
         """Return what each migration did when it was applied last.
 
         Without those that went back since.
         """
         return {
-            (app, name): checksum
-            for app, name, action, checksum in self._latest()
-            if action in (Action.APPLY, Action.ADOPT, Action.FAKE) and checksum
+            (event.app, event.name): event.checksum
+            for event in self.latest()
+            if event.action in (Action.APPLY, Action.ADOPT, Action.FAKE)
+            and event.checksum
         }
-
-    def latest_actions(self) -> dict[MigrationKey, str]:
-        """Return what was done last, and succeeded, with each migration."""
-        return {(app, name): action for app, name, action, _ in self._latest()}
-
-    def _latest(self) -> list[tuple[str, str, str, str]]:
-        if not self.has_table():
-            return []
-        with self.connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT app, name, action, checksum FROM {TABLE} WHERE id IN ("
-                f"SELECT max(id) FROM {TABLE} WHERE event = %s GROUP BY app, name)",
-                [Event.SUCCEEDED],
-            )
-            rows: list[tuple[str, str, str, str]] = cursor.fetchall()
-        return rows
 
     def _running(self) -> int:
         """Return the id of the action that runs now, 0 if none does.

@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from tradebot.schema.branches import refuse_branches
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.revisions import MigrationKey
 
@@ -53,11 +54,15 @@ class SchemaVersion:
 
 
 def read_version(connection: BaseDatabaseWrapper) -> SchemaVersion:
-    """Compare what is applied with what is in the code."""
+    """Compare what is applied with what is in the code.
+
+    Raises PreflightError where what is in the code is not one history.
+    """
     # Without the graph, which takes most of the time and is of use only where
     # something is missing.
     loader = MigrationLoader(connection, load=False)
     loader.load_disk()
+    refuse_branches(loader.disk_migrations)
     applied = MigrationRecorder(connection).applied_migrations()
     missing: tuple[MigrationKey, ...] = ()
     if not all(

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
 
 from tradebot.schema.executor import MigrationExecutor
+from tradebot.schema.faults import PreflightError
 from tradebot.schema.lock import migration_lock
 from tradebot.schema.rules import (
     DataRule,
@@ -40,7 +41,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
-        executor: Any = MigrationExecutor(connection)
+        try:
+            executor: Any = MigrationExecutor(connection)
+        except PreflightError as error:
+            raise CommandError(str(error), returncode=error.exit_code) from error
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
         state = executor._create_project_state(with_applied_migrations=True)
         rules = {each.name: each for each in rules_of(connection, state, plan)}

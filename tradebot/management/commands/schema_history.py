@@ -15,6 +15,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.loader import MigrationLoader
 
+from tradebot.schema.branches import branches_fault
 from tradebot.schema.checksum import changed
 from tradebot.schema.history import (
     TABLE,
@@ -48,8 +49,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--check",
             action="store_true",
-            help="Exit with 1 if an applied migration was changed since, or if the "
-            "last action failed or was killed.",
+            help="Exit with 1 if an applied migration was changed since, if the last "
+            "action failed or was killed, or if branches of the code are to be merged.",
         )
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS")
 
@@ -67,8 +68,11 @@ class Command(BaseCommand):
             ) from error
         entries = history.entries(options["limit"])
         problems = [*_cut_off(entries)]
+        loader = MigrationLoader(connection)
         if has_table:
-            problems += _told(changed(connection, MigrationLoader(connection)))
+            problems += _told(changed(connection, loader))
+        if fault := branches_fault(loader.disk_migrations):
+            problems.append(str(fault))
         if options["json"]:
             rows = [asdict(entry) for entry in entries]
             self.stdout.write(json.dumps(rows, cls=DjangoJSONEncoder, indent=2))

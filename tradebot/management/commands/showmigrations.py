@@ -5,108 +5,92 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import showmigrations
 from django.db.migrations.loader import MigrationLoader
 
-from tradebot.models import Action
-from tradebot.schema.history import History
+from tradebot.schema.branches import branches_fault
+from tradebot.schema.drawing import format_graph
+from tradebot.schema.graph import MigrationState, build_graph, migration_states
 from tradebot.schema.revisions import MigrationKey
 
 
 class Command(showmigrations.Command):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--json", action="store_true", help="Print a JSON list.")
+        parser.add_argument(
+            "--graph",
+            action="store_true",
+            help="Draw what depends on what, with a lane for each app.",
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="Print a JSON list; with --graph an object with nodes and edges.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json = options["json"]
+        self.as_graph = options["graph"]
+        if self.as_graph and options["format"] == "plan":
+            raise CommandError("Give --plan or --graph, not both.")
         super().handle(*args, **options)
 
     def show_list(self, connection: Any, app_names: list[str] | None = None) -> None:
         """Show the migrations app by app, in the order of their graph."""
-        loader = MigrationLoader(connection, ignore_no_migrations=True)
-        if app_names:
-            self._validate_app_names(loader, app_names)  # type: ignore[attr-defined]  # it is there
-        rows = self._rows(loader, sorted(app_names or loader.migrated_apps))
-        self._show(rows, by_app=True)
+        loader = self._loader(connection, app_names)
+        if self.as_graph:
+            self._draw(loader, app_names or [])
+            return
+        graph: Any = loader.graph
+        keys: dict[MigrationKey, None] = {}
+        for app in sorted(app_names or loader.migrated_apps):
+            for node in graph.leaf_nodes(app):
+                plan = graph.forwards_plan(node)
+                keys |= dict.fromkeys(key for key in plan if key[0] == app)
+        states = migration_states(loader)
+        self._show([states[key] for key in keys], by_app=True)
 
     def show_plan(self, connection: Any, app_names: list[str] | None = None) -> None:
         """Show the migrations in the order in which they would run."""
-        loader = MigrationLoader(connection)
-        if app_names:
-            self._validate_app_names(loader, app_names)  # type: ignore[attr-defined]  # it is there
+        loader = self._loader(connection, app_names)
         order: dict[MigrationKey, None] = {}
         for target in loader.graph.leaf_nodes():
             if not app_names or target[0] in app_names:
                 order |= dict.fromkeys(loader.graph.forwards_plan(target))
-        apps = list(dict.fromkeys(app for app, _ in order))
-        rows = {(row["app"], row["name"]): row for row in self._rows(loader, apps)}
-        self._show([rows[key] for key in order], by_app=False)
+        states = migration_states(loader)
+        self._show([states[key] for key in order], by_app=False)
 
-    def _rows(self, loader: MigrationLoader, apps: list[str]) -> list[dict[str, Any]]:
-        graph: Any = loader.graph
-        how = _ways(loader)
-        rows = []
-        for app in apps:
-            keys: dict[MigrationKey, None] = {}
-            for node in graph.leaf_nodes(app):
-                plan = graph.forwards_plan(node)
-                keys |= dict.fromkeys(key for key in plan if key[0] == app)
-            rows += [_row(loader, key, how) for key in keys]
-        return rows
+    def _loader(self, connection: Any, app_names: list[str] | None) -> MigrationLoader:
+        loader = MigrationLoader(connection, ignore_no_migrations=True)
+        if app_names:
+            self._validate_app_names(loader, app_names)  # type: ignore[attr-defined]  # it is there
+        if fault := branches_fault(loader.disk_migrations):
+            self.stderr.write(f"Attention: {fault}")
+        return loader
 
-    def _show(self, rows: list[dict[str, Any]], *, by_app: bool) -> None:
+    def _draw(self, loader: MigrationLoader, app_names: list[str]) -> None:
+        graph = build_graph(loader, app_names)
         if self.as_json:
+            self.stdout.write(json.dumps(graph.as_json(), indent=2))
+            return
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+        for line in format_graph(graph, encoding=encoding):
+            self.stdout.write(line)
+
+    def _show(self, states: list[MigrationState], *, by_app: bool) -> None:
+        if self.as_json:
+            rows = [state.as_json() for state in states]
             self.stdout.write(json.dumps(rows, indent=2))
             return
-        app = None
-        for row in rows:
-            if by_app and row["app"] != app:
-                app = row["app"]
+        shown = None
+        for state in states:
+            app, name = state.key
+            if by_app and app != shown:
+                shown = app
                 self.stdout.write(app, self.style.MIGRATE_LABEL)
-            mark = "X" if row["status"] != "pending" else " "
-            name = row["name"] if by_app else f"{row['app']}.{row['name']}"
-            ids = row["revisions"]
-            word = "revision" if len(ids) == 1 else "revisions"
-            notes = [f"{word} {', '.join(ids)}"] if ids else []
-            if row["squashed"]:
-                notes.insert(0, f"{row['squashed']} squashed")
-            if row["status"] not in ("pending", "applied"):
-                notes.append(row["status"])
-            text = f" [{mark}] {name}"
-            self.stdout.write(f"{text}  ({', '.join(notes)})" if notes else text)
-
-
-def _ways(loader: MigrationLoader) -> dict[MigrationKey, str]:
-    """Return how the migrations that are applied came to be recorded so."""
-    names = {Action.ADOPT.value: "adopted", Action.FAKE.value: "faked"}
-    connection: Any = loader.connection
-    return {
-        key: names.get(action, "applied")
-        for key, action in History(connection).latest_actions().items()
-    }
-
-
-def _row(
-    loader: MigrationLoader, key: MigrationKey, how: dict[MigrationKey, str]
-) -> dict[str, Any]:
-    migration: Any = loader.graph.nodes[key]
-    replaced = [loader.disk_migrations[each] for each in migration.replaces]
-    applied = key in loader.applied_migrations
-    ways = {how.get((each.app_label, each.name)) for each in (migration, *replaced)}
-    return {
-        "app": key[0],
-        "name": key[1],
-        "status": (
-            "pending"
-            if not applied
-            else next((way for way in ("adopted", "faked") if way in ways), "applied")
-        ),
-        "squashed": len(replaced),
-        "revisions": [
-            each.revision
-            for each in (migration, *replaced)
-            if hasattr(each, "revision")
-        ],
-    }
+            mark = " " if state.status == "pending" else "X"
+            text = f" [{mark}] {name if by_app else f'{app}.{name}'}"
+            if notes := state.notes():
+                text += f"  ({', '.join(notes)})"
+            self.stdout.write(text)
