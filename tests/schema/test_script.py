@@ -207,6 +207,16 @@ def test_rows_of_a_script_in_the_history_say_where_they_come_from(
             "and no migration is recorded.\nHINT:  Take it over with manage.py adopt",
         ),
         (
+            "CREATE TABLE tradebot_archives (app varchar, name varchar, "
+            "table_name varchar, backwards boolean, waiting boolean); "
+            "INSERT INTO tradebot_archives VALUES "
+            "('accounts', '0003_add_user_admin_columns', 'users', true, true), "
+            "('accounts', '0001_create_user_table', 'applied', true, true), "
+            "('accounts', '0004_convert_user_key_to_identity', 'back', true, false)",
+            "Rows that were kept on a way back wait for migrations of this script: of "
+            "users.",
+        ),
+        (
             "UPDATE bot_configs SET leverage = 500",
             "Rows are in the way of the migrations of this script.\n"
             "DETAIL:  1 of bot_configs: leverage must be between 1 and 125 "
@@ -223,7 +233,16 @@ def test_rows_of_a_script_in_the_history_say_where_they_come_from(
             "database is Europe/Berlin, UTC was expected.",
         ),
     ],
-    ids=["behind", "ahead", "aside", "alembic", "rows", "read-only", "time zone"],
+    ids=[
+        "behind",
+        "ahead",
+        "aside",
+        "alembic",
+        "kept",
+        "rows",
+        "read-only",
+        "time zone",
+    ],
 )
 def test_database_in_a_wrong_state_is_refused_and_left_alone(
     made_so_by: str,

@@ -105,6 +105,18 @@ BEGIN
         USING HINT = 'Use an empty database, or restore django_migrations.';
     END IF;
 
+    -- What a reverse dropped is given back by migrate alone.
+    IF to_regclass('tradebot_archives') IS NOT NULL THEN
+        EXECUTE 'SELECT array_agg(DISTINCT table_name ORDER BY table_name) '
+            'FROM tradebot_archives WHERE waiting AND backwards '
+            'AND app || ''.'' || name = ANY ($1)' INTO found USING own;
+        IF found IS NOT NULL THEN
+            RAISE EXCEPTION 'Rows that were kept on a way back wait for migrations of '
+                'this script: of %.', array_to_string(found, ', ')
+            USING HINT = 'Use manage.py migrate, which gives them back.';
+        END IF;
+    END IF;
+
     found := ARRAY[]::text[];
     FOR rule IN
         SELECT relname AS table_name, attname AS column_name
