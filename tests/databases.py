@@ -15,7 +15,9 @@ ALIAS = "scratch"
 
 
 @contextmanager
-def scratch_database(options: str = "") -> Iterator[BaseDatabaseWrapper]:
+def scratch_database(
+    options: str = "", alias: str = ALIAS
+) -> Iterator[BaseDatabaseWrapper]:
     """Make an empty database beside the default one; drop it afterwards.
 
     ``options`` are those of CREATE DATABASE.
@@ -28,14 +30,14 @@ def scratch_database(options: str = "") -> Iterator[BaseDatabaseWrapper]:
                 cursor.execute(f"CREATE DATABASE {name} {options}")
         else:
             name = str(Path(folder) / f"{name}.sqlite3")
-        connections.databases[ALIAS] = {**default.settings_dict, "NAME": name}
-        connection = connections[ALIAS]
+        connections.databases[alias] = {**default.settings_dict, "NAME": name}
+        connection = connections[alias]
         try:
             yield connection
         finally:
             connection.close()
-            del connections[ALIAS]
-            del connections.databases[ALIAS]
+            del connections[alias]
+            del connections.databases[alias]
             if default.vendor == "postgresql":
                 with default._nodb_cursor() as cursor:
                     cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
