@@ -231,6 +231,18 @@ def test_change_of_a_model_without_effect_on_the_database_is_told(
 
 
 @pytest.mark.postgresql
+def test_change_of_a_model_that_cannot_be_replayed_is_told(
+    migrated: BaseDatabaseWrapper,
+) -> None:
+    changed = models_with(models.JSONField(null=True), "leverage")
+
+    found = find_drift(migrated, changed)
+
+    assert found.findings == ()
+    assert [each.app for each in found.model_changes] == ["bots"]
+
+
+@pytest.mark.postgresql
 def test_database_that_is_ahead_with_its_models_is_one_finding(
     migrated: BaseDatabaseWrapper,
 ) -> None:

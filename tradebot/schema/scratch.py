@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import groupby
+from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -80,26 +82,43 @@ def replay(
                     cursor.execute(_in_transaction(step, statement))
 
 
-def replay_all(connection: BaseDatabaseWrapper, steps: Iterable[AnyStep]) -> None:
-    """Do steps as ``replay`` does, in as few round trips as can be."""
-    for is_live, group in groupby(steps, lambda step: isinstance(step, LiveStep)):
-        if is_live:
-            for step in group:
-                for _ in replay(connection, [step]):
-                    pass
-        elif script := "\n;\n".join(
-            _script(step) for step in group if isinstance(step, Step)
-        ):
-            with connection.cursor() as cursor:
-                cursor.execute(script)
+def replay_all(
+    connection: BaseDatabaseWrapper, parts: Iterable[Sequence[AnyStep]]
+) -> None:
+    """Do steps as ``replay`` does, part by part, in as few round trips as can be.
+
+    The server works on one part while the next is made.
+    """
+    raw: Any = connection.connection
+    with ThreadPoolExecutor(1) as worker, connection.wrap_database_errors:
+        at_work: Future[Any] = worker.submit(lambda: None)
+        for steps in parts:
+            for is_live, group in groupby(steps, _is_live):
+                at_work.result()
+                if is_live:
+                    for _ in replay(connection, list(group)):
+                        pass
+                elif script := _joined(filter(None, map(_script, group))):
+                    at_work = worker.submit(raw.execute, script)
+        at_work.result()
 
 
-def _script(step: Step) -> str:
+def _is_live(step: AnyStep) -> bool:
+    return isinstance(step, LiveStep)
+
+
+def _script(step: AnyStep) -> str:
+    if not isinstance(step, Step):
+        return ""  # there are no rows
     statements = [_in_transaction(step, each) for each in step.statements]
     if step.done is None:
-        return "\n;\n".join(statements)
+        return _joined(statements)
     body = " ".join(f"EXECUTE {_literal(each)};" for each in statements)
     return f"DO {_literal(f'BEGIN IF ({step.done}) THEN ELSE {body} END IF; END')}"
+
+
+def _joined(statements: Iterable[str]) -> str:
+    return "\n;\n".join(statements)
 
 
 def _literal(text: str) -> str:

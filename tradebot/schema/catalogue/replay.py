@@ -18,7 +18,7 @@ from tradebot.schema.catalogue.postgresql import read_postgresql
 from tradebot.schema.catalogue.sqlite import read_sqlite
 from tradebot.schema.history import History
 from tradebot.schema.scratch import replay_all, scratch_schema
-from tradebot.schema.steps import compile_migration
+from tradebot.schema.steps import AnyStep, compile_migration
 
 _ALIAS = "tradebot_scratch"
 
@@ -59,22 +59,23 @@ class Replay:
     def run(self, migrations: Iterable[Migration]) -> None:
         """Apply migrations in their order."""
         with _no_garbage_collection():
-            for migration in migrations:
-                self._apply(migration)
+            if self._connection.vendor == "postgresql":
+                replay_all(self._connection, map(self._compile, migrations))
+            else:
+                for migration in migrations:
+                    self._apply(migration)
 
     def read(self) -> Catalogue:
         """Return what is there now."""
         return read_catalogue(self._connection)
 
+    def _compile(self, migration: Migration) -> list[AnyStep]:
+        steps, self._state = compile_migration(self._connection, migration, self._state)
+        return steps
+
     def _apply(self, migration: Migration) -> None:
-        if self._connection.vendor == "postgresql":
-            steps, self._state = compile_migration(
-                self._connection, migration, self._state
-            )
-            replay_all(self._connection, steps)
-        else:
-            with self._connection.schema_editor(atomic=True) as schema_editor:
-                self._state = migration.apply(self._state, schema_editor)
+        with self._connection.schema_editor(atomic=True) as schema_editor:
+            self._state = migration.apply(self._state, schema_editor)
 
 
 @contextmanager
