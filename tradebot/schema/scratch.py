@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -82,25 +80,15 @@ def replay(
                     cursor.execute(_in_transaction(step, statement))
 
 
-def replay_all(
-    connection: BaseDatabaseWrapper, parts: Iterable[Sequence[AnyStep]]
-) -> None:
-    """Do steps as ``replay`` does, part by part, in as few round trips as can be.
-
-    The server works on one part while the next is made.
-    """
-    raw: Any = connection.connection
-    with ThreadPoolExecutor(1) as worker, connection.wrap_database_errors:
-        at_work: Future[Any] = worker.submit(lambda: None)
-        for steps in parts:
-            for is_live, group in groupby(steps, _is_live):
-                at_work.result()
-                if is_live:
-                    for _ in replay(connection, list(group)):
-                        pass
-                elif script := _joined(filter(None, map(_script, group))):
-                    at_work = worker.submit(raw.execute, script)
-        at_work.result()
+def replay_all(connection: BaseDatabaseWrapper, steps: Iterable[AnyStep]) -> None:
+    """Do steps as ``replay`` does, in as few round trips as can be."""
+    for is_live, group in groupby(steps, _is_live):
+        if is_live:
+            for _ in replay(connection, list(group)):
+                pass
+        elif script := _joined(filter(None, map(_script, group))):
+            with connection.cursor() as cursor:
+                cursor.execute(script)
 
 
 def _is_live(step: AnyStep) -> bool:

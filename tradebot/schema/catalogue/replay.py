@@ -18,7 +18,7 @@ from tradebot.schema.catalogue.postgresql import read_postgresql
 from tradebot.schema.catalogue.sqlite import read_sqlite
 from tradebot.schema.history import History
 from tradebot.schema.scratch import replay_all, scratch_schema
-from tradebot.schema.steps import AnyStep, compile_migration
+from tradebot.schema.steps import compile_migration
 
 _ALIAS = "tradebot_scratch"
 
@@ -26,9 +26,9 @@ _ALIAS = "tradebot_scratch"
 class ReplayState(ProjectState):
     """Django's state of the models, which renders fewer of them again and again.
 
-    Where no relation changes, Django renders all related models again, and again before
-    Python code runs. Here the first is left to the second: the SQL of an operation
-    needs no more than the name and the key of what is related.
+    Where a change is of no relation and no key, Django renders the related models with
+    it, and all of them again before Python code runs. Here the first is left to the
+    second: the SQL needs no more of them than their tables and keys.
     """
 
     def clone(self) -> ReplayState:
@@ -59,23 +59,21 @@ class Replay:
     def run(self, migrations: Iterable[Migration]) -> None:
         """Apply migrations in their order."""
         with _no_garbage_collection():
-            if self._connection.vendor == "postgresql":
-                replay_all(self._connection, map(self._compile, migrations))
-            else:
-                for migration in migrations:
-                    self._apply(migration)
+            for migration in migrations:
+                self._apply(migration)
 
     def read(self) -> Catalogue:
         """Return what is there now."""
         return read_catalogue(self._connection)
 
-    def _compile(self, migration: Migration) -> list[AnyStep]:
-        steps, self._state = compile_migration(self._connection, migration, self._state)
-        return steps
-
     def _apply(self, migration: Migration) -> None:
-        with self._connection.schema_editor(atomic=True) as schema_editor:
-            self._state = migration.apply(self._state, schema_editor)
+        connection = self._connection
+        if connection.vendor == "postgresql":
+            steps, self._state = compile_migration(connection, migration, self._state)
+            replay_all(connection, steps)
+        else:
+            with connection.schema_editor(atomic=True) as schema_editor:
+                self._state = migration.apply(self._state, schema_editor)
 
 
 @contextmanager
@@ -117,13 +115,14 @@ def _scratch(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
         with scratch_schema(connection):
             yield connection
         return
-    settings = {**connection.settings_dict, "NAME": ":memory:"}
-    connections.databases[_ALIAS] = settings
+    connections.databases[_ALIAS] = {**connection.settings_dict, "NAME": ":memory:"}
+    scratch = connections[_ALIAS]
     try:
-        yield connections[_ALIAS]
+        yield scratch
     finally:
-        connections[_ALIAS].close()
-        connections[_ALIAS].connection = None
+        if scratch.connection is not None:
+            # Django's close() keeps a database in memory.
+            scratch.connection.close()
         del connections[_ALIAS]
         del connections.databases[_ALIAS]
 
