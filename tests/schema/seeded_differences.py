@@ -567,6 +567,13 @@ SEEDS = [
         "domain amount",
         "DROP DOMAIN",
     ),
+    Seed("CREATE DOMAIN sizes AS numeric[]", "domain sizes", "DROP DOMAIN"),
+    Seed(
+        'CREATE TABLE "Odd ""name" ("A b" integer)',
+        'table Odd "name',
+        'DROP TABLE "Odd ""name"',
+        repaired=False,
+    ),
 ]
 
 OTHER_KINDS = """

@@ -10,9 +10,9 @@ from django.db.migrations.state import ProjectState
 class LeanState(ProjectState):
     """Django's state of the models, which renders fewer of them again and again.
 
-    Where no relation changes, Django renders all related models again, and again before
-    Python code runs. Here the first is left to the second: the SQL of an operation
-    needs no more than the name and the key of what is related.
+    Where a change is of no relation and no key, Django renders the related models with
+    it, and all of them again before Python code runs. Here the first is left to the
+    second: the SQL needs no more of them than their tables and keys.
     """
 
     @classmethod

@@ -82,24 +82,31 @@ def replay(
 
 def replay_all(connection: BaseDatabaseWrapper, steps: Iterable[AnyStep]) -> None:
     """Do steps as ``replay`` does, in as few round trips as can be."""
-    for is_live, group in groupby(steps, lambda step: isinstance(step, LiveStep)):
+    for is_live, group in groupby(steps, _is_live):
         if is_live:
-            for step in group:
-                for _ in replay(connection, [step]):
-                    pass
-        elif script := "\n;\n".join(
-            _script(step) for step in group if isinstance(step, Step)
-        ):
+            for _ in replay(connection, list(group)):
+                pass
+        elif script := _joined(filter(None, map(_script, group))):
             with connection.cursor() as cursor:
                 cursor.execute(script)
 
 
-def _script(step: Step) -> str:
+def _is_live(step: AnyStep) -> bool:
+    return isinstance(step, LiveStep)
+
+
+def _script(step: AnyStep) -> str:
+    if not isinstance(step, Step):
+        return ""  # there are no rows
     statements = [_in_transaction(step, each) for each in step.statements]
     if step.done is None:
-        return "\n;\n".join(statements)
+        return _joined(statements)
     body = " ".join(f"EXECUTE {_literal(each)};" for each in statements)
     return f"DO {_literal(f'BEGIN IF ({step.done}) THEN ELSE {body} END IF; END')}"
+
+
+def _joined(statements: Iterable[str]) -> str:
+    return "\n;\n".join(statements)
 
 
 def _literal(text: str) -> str:

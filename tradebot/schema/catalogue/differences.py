@@ -239,6 +239,5 @@ def _owners(expected: Catalogue, found: Catalogue) -> Iterator[Difference]:
                 attribute="owner",
                 expected=usual,
                 found=each.attributes["owner"],
-                repair=f'ALTER {each.kind.upper()} "{each.own_name}" '
-                f'OWNER TO "{usual}";',
+                repair=f'ALTER {each.kind.upper()} {each.quoted} OWNER TO "{usual}";',
             )

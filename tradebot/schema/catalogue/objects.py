@@ -30,6 +30,22 @@ class Object:
             return f"{self.table}.{self.own_name}"
         return f"{self.own_name} on {self.table}"
 
+    @property
+    def quoted(self) -> str:
+        """Its own name as an identifier of SQL."""
+        return quote(self.own_name)
+
+    @property
+    def quoted_table(self) -> str:
+        """The table that it is part of, as an identifier of SQL."""
+        return quote(self.table)
+
+
+def quote(name: str) -> str:
+    """Return a name as an identifier of SQL."""
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
 
 Catalogue = Mapping[tuple[str, str], Object]
 """Objects by their kind and name."""

@@ -49,7 +49,7 @@ _CONSTRAINTS = {
     "f": "foreign key",
     "x": "exclusion",
 }
-_STATE = re.compile(r"( NOT)? DEFERRABLE| INITIALLY (DEFERRED|IMMEDIATE)| NOT VALID")
+_STATE = re.compile(r"( DEFERRABLE| INITIALLY DEFERRED| NOT VALID)+$")
 
 
 def _relation(

@@ -101,7 +101,8 @@ QUERIES = {
           AND {_of_no_extension("pg_class", "c.oid")}
     """,
     "functions": f"""
-        SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+        SELECT quote_ident(p.proname)
+               || '(' || pg_get_function_identity_arguments(p.oid) || ')',
                p.prokind, quote_ident(current_schema()),
                CASE WHEN p.prokind = 'a' THEN pg_get_function_result(p.oid)
                     ELSE pg_get_functiondef(p.oid) END
@@ -137,7 +138,8 @@ QUERIES = {
                ELSE t.typtype::text END
         FROM pg_type t LEFT JOIN pg_class r ON r.oid = t.typrelid
         WHERE t.typnamespace = {_SCHEMA} AND t.typtype IN ('b', 'c', 'd', 'e', 'r')
-          AND coalesce(r.relkind, 'c') = 'c' AND t.typcategory <> 'A'
+          AND coalesce(r.relkind, 'c') = 'c'
+          AND NOT (t.typtype = 'b' AND t.typcategory = 'A')
           AND {_of_no_extension("pg_type", "t.oid")}
         UNION ALL
         SELECT 'rule', c.relname, r.rulename, pg_get_ruledef(r.oid, true)

@@ -51,10 +51,10 @@ def make(wanted: Object, expected: Catalogue, extra: Sequence[Object] = ()) -> s
             return f"{wanted.definition.rstrip(';')};"
         case "view" | "materialized view":
             body = wanted.definition.rstrip(";")
-            return f'CREATE {wanted.kind.upper()} "{wanted.own_name}" AS {body};'
+            return f"CREATE {wanted.kind.upper()} {wanted.quoted} AS {body};"
         case "policy":
             return (
-                f'CREATE POLICY "{wanted.own_name}" ON "{wanted.table}" '
+                f"CREATE POLICY {wanted.quoted} ON {wanted.quoted_table} "
                 f"{wanted.definition};"
             )
         case "domain" | "type":
@@ -73,25 +73,25 @@ def drop(there: Object) -> str:
         case "column":
             return (
                 "Look what it holds and whether it is another one, renamed. Where that "
-                f'is of no use: ALTER TABLE "{there.table}" '
-                f'DROP COLUMN "{there.own_name}";'
+                f"is of no use: ALTER TABLE {there.quoted_table} "
+                f"DROP COLUMN {there.quoted};"
             )
         case "index":
-            return f'DROP INDEX CONCURRENTLY "{there.own_name}";'
+            return f"DROP INDEX CONCURRENTLY {there.quoted};"
         case "trigger" | "rule" | "policy":
-            return f'DROP {_of(there)} ON "{there.table}";'
+            return f"DROP {_of(there)} ON {there.quoted_table};"
         case kind if kind in _CONSTRAINTS:
-            return f'ALTER TABLE "{there.table}" DROP CONSTRAINT "{there.own_name}";'
+            return f"ALTER TABLE {there.quoted_table} DROP CONSTRAINT {there.quoted};"
     return f"DROP {_of(there)};"
 
 
 def rename(wanted: Object, there: Object) -> str:
     """Return how to give something its name."""
-    old, new = f'"{there.own_name}"', f'"{wanted.own_name}"'
+    old, new = f"{there.quoted}", f"{wanted.quoted}"
     if wanted.kind in _CONSTRAINTS:
-        return f'ALTER TABLE "{wanted.table}" RENAME CONSTRAINT {old} TO {new};'
+        return f"ALTER TABLE {wanted.quoted_table} RENAME CONSTRAINT {old} TO {new};"
     if wanted.kind in ("trigger", "rule", "policy"):
-        return f'ALTER {_of(there)} ON "{wanted.table}" RENAME TO {new};'
+        return f"ALTER {_of(there)} ON {wanted.quoted_table} RENAME TO {new};"
     if wanted.kind in ("function", "procedure", "aggregate"):
         new = wanted.own_name.partition("(")[0]
     return f"ALTER {_of(there)} RENAME TO {new};"
@@ -110,7 +110,7 @@ def change(attribute: str, wanted: Object, there: Object) -> str:
             return _change_sequence(attribute, wanted)
         case "trigger" if attribute == "state":
             word = _FIRING[str(wanted.attributes["state"])]
-            return f'ALTER TABLE "{wanted.table}" {word} TRIGGER "{wanted.own_name}";'
+            return f"ALTER TABLE {wanted.quoted_table} {word} TRIGGER {wanted.quoted};"
         case kind if kind in _CONSTRAINTS:
             return _change_constraint(attribute, wanted)
         case "function" | "procedure":
@@ -129,9 +129,7 @@ def change(attribute: str, wanted: Object, there: Object) -> str:
 def _make_table(wanted: Object, expected: Catalogue) -> list[str]:
     parts = [each for each in expected.values() if each.table == wanted.own_name]
     columns = ", ".join(
-        f'"{each.own_name}" {each.definition}'
-        for each in parts
-        if each.kind == "column"
+        f"{each.quoted} {each.definition}" for each in parts if each.kind == "column"
     )
     serials = [
         each for each in parts if each.kind == "sequence" and not _is_identity(each)
@@ -142,11 +140,11 @@ def _make_table(wanted: Object, expected: Catalogue) -> list[str]:
         key=lambda each: each.kind == "foreign key",
     )
     return [
-        *(f'CREATE SEQUENCE "{each.own_name}" {each.definition};' for each in serials),
-        f'CREATE TABLE "{wanted.own_name}" ({columns});',
+        *(f"CREATE SEQUENCE {each.quoted} {each.definition};" for each in serials),
+        f"CREATE TABLE {wanted.quoted} ({columns});",
         *(f"ALTER SEQUENCE {_owned_by(each)};" for each in serials),
         *(
-            f'ALTER TABLE "{each.table}" ADD CONSTRAINT "{each.own_name}" '
+            f"ALTER TABLE {each.quoted_table} ADD CONSTRAINT {each.quoted} "
             f"{each.definition};"
             if each.kind in _CONSTRAINTS
             else f"{each.definition};"
@@ -157,8 +155,8 @@ def _make_table(wanted: Object, expected: Catalogue) -> list[str]:
 
 def _make_column(wanted: Object, extra: Sequence[Object]) -> str:
     add = (
-        f'ALTER TABLE "{wanted.table}" '
-        f'ADD COLUMN "{wanted.own_name}" {wanted.definition};'
+        f"ALTER TABLE {wanted.quoted_table} "
+        f"ADD COLUMN {wanted.quoted} {wanted.definition};"
     )
     alike = [
         each
@@ -167,8 +165,8 @@ def _make_column(wanted: Object, extra: Sequence[Object]) -> str:
         and each.attributes["type"] == wanted.attributes["type"]
     ]
     renamed = "".join(
-        f'If it was renamed: ALTER TABLE "{wanted.table}" '
-        f'RENAME COLUMN "{each.own_name}" TO "{wanted.own_name}"; '
+        f"If it was renamed: ALTER TABLE {wanted.quoted_table} "
+        f"RENAME COLUMN {each.quoted} TO {wanted.quoted}; "
         for each in alike
     )
     fails = (
@@ -184,7 +182,7 @@ def _make_column(wanted: Object, extra: Sequence[Object]) -> str:
 
 
 def _change_table(attribute: str, wanted: Object) -> str:
-    table = f'ALTER TABLE "{wanted.own_name}"'
+    table = f"ALTER TABLE {wanted.quoted}"
     value = wanted.attributes[attribute]
     match attribute:
         case "persistence" if value == "permanent":
@@ -205,8 +203,8 @@ def _change_table(attribute: str, wanted: Object) -> str:
 
 
 def _change_column(attribute: str, wanted: Object, there: Object) -> str:
-    table = f'ALTER TABLE "{wanted.table}"'
-    alter = f'{table} ALTER COLUMN "{wanted.own_name}"'
+    table = f"ALTER TABLE {wanted.quoted_table}"
+    alter = f"{table} ALTER COLUMN {wanted.quoted}"
     value, found = wanted.attributes[attribute], there.attributes[attribute]
     match attribute:
         case "type" | "collation":
@@ -216,7 +214,7 @@ def _change_column(attribute: str, wanted: Object, there: Object) -> str:
         case "nullability":
             proof = f'"{wanted.table}_{wanted.own_name}_required"'
             return (
-                f'{table} ADD CONSTRAINT {proof} CHECK ("{wanted.own_name}" '
+                f"{table} ADD CONSTRAINT {proof} CHECK ({wanted.quoted} "
                 f"IS NOT NULL) NOT VALID; {table} VALIDATE CONSTRAINT {proof}; "
                 f"{alter} SET NOT NULL; {table} DROP CONSTRAINT {proof};"
             )
@@ -237,8 +235,8 @@ def _change_column(attribute: str, wanted: Object, there: Object) -> str:
             return f"{alter} DROP EXPRESSION;"
     return (
         "What is in it will be computed anew: "
-        f'{table} DROP COLUMN "{wanted.own_name}", '
-        f'ADD COLUMN "{wanted.own_name}" {wanted.definition};'
+        f"{table} DROP COLUMN {wanted.quoted}, "
+        f"ADD COLUMN {wanted.quoted} {wanted.definition};"
     )
 
 
@@ -250,7 +248,7 @@ def _change_type(alter: str, wanted: Object, there: Object) -> str:
     if type_ != found and not _keeps_all(found, str(type_)):
         return (
             "Back up first: values may be rounded, cut or rejected, and the table is "
-            f'written anew. {statement} USING "{wanted.own_name}"::{type_};'
+            f"written anew. {statement} USING {wanted.quoted}::{type_};"
         )
     return f"{statement};"
 
@@ -285,7 +283,7 @@ _DEFERRABLE = {
 
 
 def _add_constraint(wanted: Object) -> str:
-    add = f'ALTER TABLE "{wanted.table}" ADD CONSTRAINT "{wanted.own_name}"'
+    add = f"ALTER TABLE {wanted.quoted_table} ADD CONSTRAINT {wanted.quoted}"
     if wanted.kind in ("check", "foreign key"):
         if wanted.definition.endswith(" NOT VALID"):
             return f"{add} {wanted.definition};"
@@ -295,14 +293,14 @@ def _add_constraint(wanted: Object) -> str:
         return f"{add} {wanted.definition};"
     kind, columns, rest = plain.groups()
     return (
-        f'CREATE UNIQUE INDEX CONCURRENTLY "{wanted.own_name}" '
-        f'ON "{wanted.table}" {columns}; '
-        f'{add} {kind} USING INDEX "{wanted.own_name}"{rest};'
+        f"CREATE UNIQUE INDEX CONCURRENTLY {wanted.quoted} "
+        f"ON {wanted.quoted_table} {columns}; "
+        f"{add} {kind} USING INDEX {wanted.quoted}{rest};"
     )
 
 
 def _change_constraint(attribute: str, wanted: Object) -> str:
-    table = f'ALTER TABLE "{wanted.table}"'
+    table = f"ALTER TABLE {wanted.quoted_table}"
     value = str(wanted.attributes[attribute])
     match attribute:
         case "state" if value == "NOT VALID":
@@ -310,9 +308,9 @@ def _change_constraint(attribute: str, wanted: Object) -> str:
         case "state" if wanted.kind in ("check", "foreign key"):
             return _validate(wanted)
         case "state":
-            return f'REINDEX INDEX CONCURRENTLY "{wanted.own_name}";'
+            return f"REINDEX INDEX CONCURRENTLY {wanted.quoted};"
         case "deferrable" if wanted.kind == "foreign key":
-            return f'{table} ALTER CONSTRAINT "{wanted.own_name}" {_DEFERRABLE[value]};'
+            return f"{table} ALTER CONSTRAINT {wanted.quoted} {_DEFERRABLE[value]};"
         case "enforcement":
             return (
                 f"Rows that were written meanwhile have not been checked: {table} "
@@ -323,12 +321,12 @@ def _change_constraint(attribute: str, wanted: Object) -> str:
 
 
 def _add_again(wanted: Object) -> str:
-    drop_it = f'ALTER TABLE "{wanted.table}" DROP CONSTRAINT "{wanted.own_name}";'
+    drop_it = f"ALTER TABLE {wanted.quoted_table} DROP CONSTRAINT {wanted.quoted};"
     return f"{drop_it} {_add_constraint(wanted)}"
 
 
 def _validate(wanted: Object) -> str:
-    return f'ALTER TABLE "{wanted.table}" VALIDATE CONSTRAINT "{wanted.own_name}";'
+    return f"ALTER TABLE {wanted.quoted_table} VALIDATE CONSTRAINT {wanted.quoted};"
 
 
 # --- Sequences, indexes and the rest ----------------------------------------------
@@ -341,16 +339,16 @@ def _is_identity(sequence: Object) -> bool:
 def _owned_by(sequence: Object) -> str:
     owner = sequence.attributes["owned by"]
     if owner is None:
-        return f'"{sequence.own_name}" OWNED BY NONE'
+        return f"{sequence.quoted} OWNED BY NONE"
     table, column = str(owner).split(".")
-    return f'"{sequence.own_name}" OWNED BY "{table}"."{column}"'
+    return f'{sequence.quoted} OWNED BY "{table}"."{column}"'
 
 
 def _make_sequence(wanted: Object) -> str:
     if _is_identity(wanted):
         return "It comes with the identity of its column: see there."
     owner = wanted.attributes["owned by"]
-    make_it = f'CREATE SEQUENCE "{wanted.own_name}" {wanted.definition};'
+    make_it = f"CREATE SEQUENCE {wanted.quoted} {wanted.definition};"
     if owner is None:
         return f"{make_it} Then set it to the last value that was given out."
     table, column = str(owner).split(".")
@@ -385,7 +383,7 @@ def _change_sequence(attribute: str, wanted: Object) -> str:
         "cycle": "CYCLE" if value == "yes" else "NO CYCLE",
         "persistence": "SET LOGGED" if value == "permanent" else "SET UNLOGGED",
     }
-    return f'ALTER SEQUENCE "{wanted.own_name}" {words[attribute]};'
+    return f"ALTER SEQUENCE {wanted.quoted} {words[attribute]};"
 
 
 def _concurrently(index: Object) -> str:
@@ -397,11 +395,11 @@ def _change_index(attribute: str, wanted: Object, there: Object) -> str:
         return f"{drop(there)} {make(wanted, {})}"
     if there.attributes["state"] == "being built":
         return "Wait: somebody is building it."
-    return f'REINDEX INDEX CONCURRENTLY "{wanted.own_name}";'
+    return f"REINDEX INDEX CONCURRENTLY {wanted.quoted};"
 
 
 def _of(each: Object) -> str:
     """Return the kind and the name of something as in DROP and ALTER."""
     if each.kind in ("function", "procedure", "aggregate"):
         return f"{each.kind.upper()} {each.own_name}"
-    return f'{each.kind.upper()} "{each.own_name}"'
+    return f"{each.kind.upper()} {each.quoted}"

@@ -41,13 +41,12 @@ class Replay:
         return read_catalogue(self._connection)
 
     def _apply(self, migration: Migration) -> None:
-        if self._connection.vendor == "postgresql":
-            steps, self._state = compile_migration(
-                self._connection, migration, self._state
-            )
-            replay_all(self._connection, steps)
+        connection = self._connection
+        if connection.vendor == "postgresql":
+            steps, self._state = compile_migration(connection, migration, self._state)
+            replay_all(connection, steps)
         else:
-            with self._connection.schema_editor(atomic=True) as schema_editor:
+            with connection.schema_editor(atomic=True) as schema_editor:
                 self._state = migration.apply(self._state, schema_editor)
 
 
@@ -90,13 +89,14 @@ def _scratch(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
         with scratch_schema(connection):
             yield connection
         return
-    settings = {**connection.settings_dict, "NAME": ":memory:"}
-    connections.databases[_ALIAS] = settings
+    connections.databases[_ALIAS] = {**connection.settings_dict, "NAME": ":memory:"}
+    scratch = connections[_ALIAS]
     try:
-        yield connections[_ALIAS]
+        yield scratch
     finally:
-        connections[_ALIAS].close()
-        connections[_ALIAS].connection = None
+        if scratch.connection is not None:
+            # Django's close() keeps a database in memory.
+            scratch.connection.close()
         del connections[_ALIAS]
         del connections.databases[_ALIAS]
 

@@ -115,7 +115,7 @@ def make(wanted: Object, expected: Catalogue, extra: Sequence[Object] = ()) -> s
     if wanted.kind == "column":
         return (
             "If it was dropped, its values are gone: bring them back from a backup "
-            f'after ALTER TABLE "{wanted.table}" ADD COLUMN "{wanted.own_name}" '
+            f"after ALTER TABLE {wanted.quoted_table} ADD COLUMN {wanted.quoted} "
             f"{wanted.definition};"
         )
     return f"{wanted.definition};" if wanted.kind in _STANDALONE else _REBUILD
@@ -123,11 +123,11 @@ def make(wanted: Object, expected: Catalogue, extra: Sequence[Object] = ()) -> s
 
 def drop(there: Object) -> str:
     """Return how to drop what no migration makes."""
-    drop_it = f'DROP {there.kind.upper()} "{there.own_name}";'
+    drop_it = f"DROP {there.kind.upper()} {there.quoted};"
     if there.kind in _STANDALONE:
         return drop_it
     if there.kind == "column":
-        drop_it = f'ALTER TABLE "{there.table}" DROP COLUMN "{there.own_name}";'
+        drop_it = f"ALTER TABLE {there.quoted_table} DROP COLUMN {there.quoted};"
     elif there.kind != "table":
         return _REBUILD
     return f"Look what it holds. Where that is of no use: {drop_it}"
