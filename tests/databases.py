@@ -12,8 +12,6 @@ from pathlib import Path
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-ALIAS = "scratch"
-
 
 @contextmanager
 def scratch_database(
@@ -25,7 +23,7 @@ def scratch_database(
     copy, to which nobody may be connected.
     """
     default = connections["default"]
-    name = f"scratch_{uuid.uuid4().hex}"
+    alias = name = f"scratch_{uuid.uuid4().hex}"
     with tempfile.TemporaryDirectory() as folder:
         if default.vendor == "postgresql":
             if template:
@@ -36,14 +34,14 @@ def scratch_database(
             name = str(Path(folder) / f"{name}.sqlite3")
             if template:
                 shutil.copy(template, name)
-        connections.databases[ALIAS] = {**default.settings_dict, "NAME": name}
-        connection = connections[ALIAS]
+        connections.databases[alias] = {**default.settings_dict, "NAME": name}
+        connection = connections[alias]
         try:
             yield connection
         finally:
             connection.close()
-            del connections[ALIAS]
-            del connections.databases[ALIAS]
+            del connections[alias]
+            del connections.databases[alias]
             if default.vendor == "postgresql":
                 with default._nodb_cursor() as cursor:
                     cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
