@@ -518,6 +518,41 @@ def test_invalid_index_is_told_where_nothing_is_to_be_applied(
 
 
 @pytest.mark.postgresql
+def test_invalid_index_that_a_migration_builds_or_drops_is_not_in_the_way(
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    def cut_off(name: str) -> None:
+        with empty_database.cursor() as cursor:
+            cursor.execute(
+                "UPDATE pg_index SET indisvalid = false "
+                "WHERE indexrelid = %s::regclass",
+                [name],
+            )
+
+    migrate(empty_database)
+    cut_off("users_email_lower")
+    migrate(empty_database, "accounts", "0006")  # drops it
+    execute(empty_database, "CREATE INDEX users_email_lower ON users (email)")
+    cut_off("users_email_lower")
+    migrate(empty_database, "accounts", "0007")  # builds it
+    migrate(empty_database, "accounts", "0005")  # builds ix_users_id
+    cut_off("ix_users_id")
+    migrate(empty_database)  # drops it
+
+    with empty_database.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexrelid::regclass::text, indisvalid AND indisunique "
+            "FROM pg_index WHERE indrelid = 'users'::regclass ORDER BY 1"
+        )
+        assert cursor.fetchall() == [
+            ("ix_users_email", True),
+            ("users_email_lower", True),
+            ("users_pkey", True),
+            ("users_reset_token", False),
+        ]
+
+
+@pytest.mark.postgresql
 def test_times_of_a_zone_are_taken_as_the_setting_says(
     empty_database: BaseDatabaseWrapper, roles: Roles
 ) -> None:
