@@ -10,20 +10,24 @@ the documented head again.
 
 A moment gets a copy of the database as it is before its migration. The second run has
 to lead to what a run that nobody disturbed leads to: schema, rows, sequences and record
-of migrations, after that migration; at each tenth moment, and at each that was chosen,
-at the end of the way. Prints a line for each moment and exits with 1 if one failed.
+of migrations. Of the moments of a migration that leave the same behind, one has its
+second run, to the end of the migration; at every tenth of those, and at each moment
+that was chosen, it goes to the end of the way. Prints a line for each moment and exits
+with 1 if one failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import hashlib
 import multiprocessing
 import os
 import pprint
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.pool import Pool
 
 import django
 
@@ -37,13 +41,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 from tests.databases import scratch_database  # noqa: E402
 from tests.migrations import rows  # noqa: E402
 from tests.migrations.chain import DOCUMENTED_HEAD, Walker, migrations_of  # noqa: E402
-from tests.schema.moments import WAYS, Watch, in_child  # noqa: E402
+from tests.schema.moments import WAYS, Watch, in_child, wait_for_the_dead  # noqa: E402
 from tests.schema.outcome import Outcome, add_rows, outcome  # noqa: E402
+from tradebot.schema import batches  # noqa: E402
 from tradebot.schema.executor import chain_loader  # noqa: E402
 from tradebot.schema.revisions import MigrationKey  # noqa: E402
 
 FINISH_EVERY = 10
+batches._FIRST_SIZE = 2  # a dozen rows are several batches
 Target = tuple[str, ...]
+Task = tuple[str, str, "Stage", int, Outcome, bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +119,17 @@ class Worker:
             assert [*watch.counts] == [None, stage.key]
             return outcome(connection)
 
+    def left_behind(
+        self, how: str, template: str, stage: Stage, moment: int
+    ) -> str | None:
+        """Return what a crash leaves behind, as a digest; None if there was none."""
+        with scratch_database(template=template) as connection:
+            command = self._shortest(connection, stage)
+            if self._die(connection, how, stage, moment, command) == 0:
+                return None
+            wait_for_the_dead(connection)
+            return hashlib.sha256(repr(outcome(connection)).encode()).hexdigest()
+
     def crash(
         self,
         how: str,
@@ -127,22 +145,13 @@ class Worker:
         """
         with scratch_database(template=template) as connection:
             alone = self.way.alone(connection, stage)
-            connection.close()  # before the forks, or both would use one
-
-            # A shorter run comes to the moment sooner, unless it is counted from its
-            # start.
-            command = stage.command if finish or stage.first else alone
-
-            def die() -> None:
-                watch = self._watch(connection)
-                watch.die(how, moment, from_start=stage.first)
-                watch.migrate(*command)
+            command = stage.command if finish else self._shortest(connection, stage)
 
             def go_on() -> None:
                 for command in self.way.rest(stage) if finish else [alone]:
                     self._watch(connection).migrate(*command)
 
-            if in_child(die) == 0:
+            if self._die(connection, how, stage, moment, command) == 0:
                 return "the run was not disturbed"
             if in_child(go_on) != 0:
                 return "the second run failed"
@@ -152,6 +161,28 @@ class Worker:
         was, now = (pprint.pformat(each, width=200) for each in (expected, found))
         difference = difflib.unified_diff(was.splitlines(), now.splitlines(), n=0)
         return "\n".join(difference)
+
+    def _shortest(self, connection: BaseDatabaseWrapper, stage: Stage) -> Target:
+        """Return the target of the shortest run that has the moments of a stage."""
+        return stage.command if stage.first else self.way.alone(connection, stage)
+
+    def _die(
+        self,
+        connection: BaseDatabaseWrapper,
+        how: str,
+        stage: Stage,
+        moment: int,
+        command: Target,
+    ) -> int:
+        """Return how the run ended: 0 is well, and too late to die."""
+        connection.close()  # before the fork, or both would use it
+
+        def die() -> None:
+            watch = self._watch(connection)
+            watch.die(how, moment, from_start=stage.first)
+            watch.migrate(*command)
+
+        return in_child(die)
 
     def _watch(self, connection: BaseDatabaseWrapper) -> Watch:
         def at_start(key: MigrationKey) -> None:
@@ -204,9 +235,9 @@ class Walk:
         self.connection.close()
 
 
-def chosen(
+def by_stage_of(
     moments: Sequence[str], stages: Sequence[Stage]
-) -> dict[int, list[tuple[int, int]]]:
+) -> dict[int, dict[int, int]]:
     """Return the moments by the number of their stage, each with its place in that."""
     total = sum(stage.moments for stage in stages)
     wanted = (
@@ -214,14 +245,54 @@ def chosen(
         if list(moments) == ["all"]
         else sorted(each % (total + 1) for each in map(int, moments))
     )
-    result: dict[int, list[tuple[int, int]]] = {}
+    result: dict[int, dict[int, int]] = {}
     before = 0
     for number, stage in enumerate(stages):
         for moment in wanted:
             if before < moment <= before + stage.moments:
-                result.setdefault(number, []).append((moment, moment - before))
+                result.setdefault(number, {})[moment] = moment - before
         before += stage.moments
     return result
+
+
+class Trial:
+    """Crashes of one kind along one way."""
+
+    def __init__(self, pool: Pool, how: str, worker: Worker, walk: Walk) -> None:
+        self.pool = pool
+        self.how = how
+        self.worker = worker
+        self.walk = walk
+        self.stages, self.at_the_end = pool.apply(worker.survey, [walk.name])
+        self._tried = 0
+
+    def problems(
+        self, number: int, moments: Sequence[int], *, chosen: bool
+    ) -> list[str | None]:
+        """Return what was wrong after crashes at these moments of a stage."""
+        stage = self.stages[number]
+        self.walk.go(self.stages, number)
+        where = (self.how, self.walk.name, stage)
+        if chosen:
+            return self._crash(
+                [(*where, each, self.at_the_end, True) for each in moments]
+            )
+        left = self.pool.starmap(
+            self.worker.left_behind, [(*where, each) for each in moments], chunksize=1
+        )
+        after = self.pool.apply(self.worker.undisturbed, [self.walk.name, stage])
+        first_with = {each: moments[left.index(each)] for each in left if each}
+        tasks: list[Task] = []
+        for moment in first_with.values():
+            self._tried += 1
+            finish = self._tried % FINISH_EVERY == 0
+            expected = self.at_the_end if finish else after
+            tasks.append((*where, moment, expected, finish))
+        result = dict(zip(first_with, self._crash(tasks), strict=True))
+        return [result[each] if each else "the run was not disturbed" for each in left]
+
+    def _crash(self, tasks: list[Task]) -> list[str | None]:
+        return self.pool.starmap(self.worker.crash, tasks, chunksize=1)
 
 
 def main() -> int:
@@ -231,32 +302,22 @@ def main() -> int:
     parser.add_argument("moments", nargs="+")
     arguments = parser.parse_args()
     way = Way(backwards=arguments.backwards)
+    chosen = arguments.moments != ["all"]
     count, failures = 0, 0
     # The workers first: they are forks, and must not share a connection.
     with multiprocessing.Pool() as pool, scratch_database() as connection:
         walk = Walk(way, connection)
-        worker = Worker(way, walk.rows_before)
-        stages, at_the_end = pool.apply(worker.survey, [walk.name])
-        total = sum(stage.moments for stage in stages)
-        for number, moments in chosen(arguments.moments, stages).items():
-            stage = stages[number]
-            walk.go(stages, number)
-            after = {True: at_the_end}
-            tasks = []
-            for moment, in_stage in moments:
-                finish = arguments.moments != ["all"] or moment % FINISH_EVERY == 0
-                if finish not in after:
-                    after[finish] = pool.apply(worker.undisturbed, [walk.name, stage])
-                tasks.append(
-                    (arguments.how, walk.name, stage, in_stage, after[finish], finish)
-                )
-            problems = pool.starmap(worker.crash, tasks, chunksize=1)
-            for (moment, _), problem in zip(moments, problems, strict=True):
+        trial = Trial(pool, arguments.how, Worker(way, walk.rows_before), walk)
+        total = sum(stage.moments for stage in trial.stages)
+        by_stage = by_stage_of(arguments.moments, trial.stages)
+        for number, moments in by_stage.items():
+            key = ".".join(trial.stages[number].key)
+            problems = trial.problems(number, [*moments.values()], chosen=chosen)
+            for moment, problem in zip(moments, problems, strict=True):
                 count += 1
                 failures += problem is not None
                 sys.stdout.write(
-                    f"moment {moment} of {total} ({'.'.join(stage.key)}): "
-                    f"{problem or 'ok'}\n"
+                    f"moment {moment} of {total} ({key}): {problem or 'ok'}\n"
                 )
             sys.stdout.flush()
     sys.stdout.write(f"{count - failures} ok, {failures} failed\n")

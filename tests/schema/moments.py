@@ -26,7 +26,11 @@ _WAITS = (
     "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s AND "
     "query LIKE '%%CONCURRENTLY%%'"
 )
-_PATIENCE_S = 5.0  # for a concurrent statement to come to where it waits
+_OTHERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
+_PATIENCE_S = 5.0  # for a concurrent statement to come to where it waits, or to end
 
 
 def kill(connection: BaseDatabaseWrapper) -> None:
@@ -58,6 +62,17 @@ def in_child(work: Callable[[], object]) -> int:
             os._exit(1)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def wait_for_the_dead(connection: BaseDatabaseWrapper) -> None:
+    """Wait until the server has ended every other session in a database."""
+    until = time.monotonic() + _PATIENCE_S
+    while connection.vendor == "postgresql" and time.monotonic() < until:
+        with connection.cursor() as cursor:
+            cursor.execute(_OTHERS)
+            if not cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
 
 
 class Watch:
@@ -105,7 +120,7 @@ class Watch:
 
     def begin(self, key: MigrationKey) -> None:
         """Take note that a migration starts."""
-        if self._left >= 0 and self._now is not None:
+        if self._left > 0 and self._now is not None:
             os._exit(0)  # it should have died by now
         self._counting, counting = False, self._counting or self._now is None
         self._at_start(key)
