@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -13,19 +14,26 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 @contextmanager
-def scratch_database(options: str = "") -> Iterator[BaseDatabaseWrapper]:
+def scratch_database(
+    options: str = "", *, template: str = ""
+) -> Iterator[BaseDatabaseWrapper]:
     """Make an empty database beside the default one; drop it afterwards.
 
-    ``options`` are those of CREATE DATABASE.
+    ``options`` are those of CREATE DATABASE. ``template`` is the name of a database to
+    copy, to which nobody may be connected.
     """
     default = connections["default"]
-    name = alias = f"scratch_{uuid.uuid4().hex}"
+    alias = name = f"scratch_{uuid.uuid4().hex}"
     with tempfile.TemporaryDirectory() as folder:
         if default.vendor == "postgresql":
+            if template:
+                options = f'{options} TEMPLATE "{template}"'
             with default._nodb_cursor() as cursor:
                 cursor.execute(f"CREATE DATABASE {name} {options}")
         else:
             name = str(Path(folder) / f"{name}.sqlite3")
+            if template:
+                shutil.copy(template, name)
         connections.databases[alias] = {**default.settings_dict, "NAME": name}
         connection = connections[alias]
         try:

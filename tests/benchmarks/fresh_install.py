@@ -1,9 +1,10 @@
-"""How long ``migrate`` takes on an empty database, beside Django's own.
+"""How long ``migrate`` takes on an empty database, beside Django's own and Alembic.
 
     python -m tests.with_postgres python -m tests.benchmarks.fresh_install [RUNS]
 
-Both run the same migrations in turns, each on a new database and as a process of its
-own; prints the medians and their ratio.
+Ours and Django's run the same migrations, Alembic's ``upgrade head`` the documented
+history, in turns, each on a new database and as a process of its own; prints the
+medians, and the ratio of the first two.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ django.setup()
 
 from tests.databases import scratch_database  # noqa: E402
 from tests.processes import database_url  # noqa: E402
-from tests.schema.starts import DJANGOS, OURS, start_together  # noqa: E402
+from tests.schema.starts import ALEMBIC, DJANGOS, OURS, start_together  # noqa: E402
 
 
 def install(command: list[str]) -> float:
@@ -37,16 +38,18 @@ def install(command: list[str]) -> float:
 
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 9
-    times: dict[str, list[float]] = {"ours": [], "Django's": []}
+    times: dict[str, list[float]] = {"ours": [], "Django's": [], "Alembic's": []}
     for _ in range(runs):
         times["ours"].append(install(OURS))
         times["Django's"].append(install(DJANGOS))
+        times["Alembic's"].append(install(ALEMBIC))
     medians = {name: statistics.median(values) for name, values in times.items()}
-    djangos = medians["Django's"]
+    djangos, alembics = medians["Django's"], medians["Alembic's"]
     ratio = medians["ours"] / djangos
     sys.stdout.write(
         f"fresh install, median of {runs}: ours {medians['ours']:.3f} s, "
-        f"Django's {djangos:.3f} s, ratio {ratio:.2f}\n"
+        f"Django's {djangos:.3f} s, ratio {ratio:.2f}; "
+        f"Alembic's upgrade head {alembics:.3f} s\n"
     )
 
 

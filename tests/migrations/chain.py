@@ -13,6 +13,15 @@ from django.db.migrations.state import ProjectState, StateApps
 from tradebot.schema.executor import MigrationExecutor, chain_loader
 from tradebot.schema.revisions import MigrationKey
 
+# What the README tells who goes back to the documented head, as targets of migrate.
+DOCUMENTED_HEAD = (
+    ("accounts", "0002"),
+    ("bots", "0006"),
+    ("apikeys", "0001"),
+    ("trading", "0002"),
+    ("backtests", "0003"),
+)
+
 
 class Walker:
     """Applies and unapplies single migrations on one database.

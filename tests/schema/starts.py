@@ -17,6 +17,16 @@ DJANGOS = [
     "Command().run_from_argv(['manage.py', 'migrate', *sys.argv[1:]])",
 ]
 
+# The migrations of the program before this one, by what ran them.
+ALEMBIC = [
+    "-m",
+    "alembic",
+    "-c",
+    "tests/alembic_history/alembic.ini",
+    "upgrade",
+    "head",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

@@ -7,7 +7,7 @@ holds up the work is said. Nothing here writes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 
 from tradebot.schema import adoption
@@ -297,15 +298,16 @@ def _check_way(
 
 
 def _invalid_indexes(connection: BaseDatabaseWrapper, plan: Plan) -> list[str]:
-    """Return the INVALID indexes on tables of ours that the plan does not rebuild.
+    """Return the INVALID indexes on tables of ours that the plan leaves as they are.
 
     One that somebody is building just now is not among them.
     """
-    rebuilt = {
-        index.name
+    # Built or dropped, forwards or back: a run that was cut off is at work on them.
+    changed = {
+        name
         for migration, _ in plan
         for operation in migration.operations
-        if (index := getattr(operation, "index", None))
+        for name in _index_names(operation)
     }
     with connection.cursor() as cursor:
         cursor.execute(
@@ -325,8 +327,18 @@ def _invalid_indexes(connection: BaseDatabaseWrapper, plan: Plan) -> list[str]:
         return [
             f"{index} on {table}"
             for index, table in cursor.fetchall()
-            if index not in rebuilt
+            if index not in changed
         ]
+
+
+def _index_names(operation: Operation) -> Iterator[str]:
+    """Yield the names of the indexes that an operation makes or drops."""
+    if isinstance(operation, migrations.AddIndex):
+        yield operation.index.name
+    elif isinstance(operation, migrations.AddConstraint):
+        yield operation.constraint.name
+    elif isinstance(operation, migrations.RemoveIndex | migrations.RemoveConstraint):
+        yield operation.name
 
 
 def tell_invalid_indexes(connection: BaseDatabaseWrapper, say: Say) -> None:
