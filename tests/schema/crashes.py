@@ -40,15 +40,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 
 from tests.databases import scratch_database  # noqa: E402
 from tests.migrations import rows  # noqa: E402
-from tests.migrations.chain import DOCUMENTED_HEAD, Walker, migrations_of  # noqa: E402
+from tests.migrations.chain import DOCUMENTED_HEAD, Walker  # noqa: E402
 from tests.schema.moments import WAYS, Watch, in_child, wait_for_the_dead  # noqa: E402
 from tests.schema.outcome import Outcome, add_rows, outcome  # noqa: E402
 from tradebot.schema import batches  # noqa: E402
 from tradebot.schema.executor import chain_loader  # noqa: E402
-from tradebot.schema.revisions import MigrationKey  # noqa: E402
+from tradebot.schema.revisions import MigrationKey, migrations_at  # noqa: E402
 
 FINISH_EVERY = 10
-batches._FIRST_SIZE = 2  # a dozen rows are several batches
+batches.FIRST_SIZE = 2  # a dozen rows are several batches
 Target = tuple[str, ...]
 Task = tuple[str, str, "Stage", int, Outcome, bool]
 
@@ -200,7 +200,7 @@ class Walk:
         self.connection = connection
         self.walker = Walker(connection, squashed=True)
         plan = self.walker.plan()
-        documented = migrations_of("b7e3f2c1a9d8")
+        documented = migrations_at("b7e3f2c1a9d8")
         last = max(plan.index(key) for key in documented if key in plan)
         self.rows_before = plan[last + 1]
         if way.backwards:
