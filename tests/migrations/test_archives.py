@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import threading
+import time
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -180,3 +183,31 @@ def test_accepted_loss_is_not_kept(filled: Pairs) -> None:
 
     run(connection, "migrate", verbosity=0)
     assert _sessions(connection) == 0
+
+
+@pytest.mark.postgresql
+def test_row_that_was_written_a_moment_before_the_drop_is_kept(filled: Pairs) -> None:
+    connection = filled.connection
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_session")
+
+    def write_and_commit_late() -> None:
+        writer = connections[connection.alias]  # this thread's own
+        with transaction.atomic(writer.alias), writer.cursor() as cursor:
+            cursor.execute("INSERT INTO django_session VALUES ('late', 'd', now())")
+            began.set()
+            time.sleep(0.3)
+        writer.close()
+
+    began = threading.Event()
+    thread = threading.Thread(target=write_and_commit_late)
+    thread.start()
+    assert began.wait(timeout=30)
+    run(connection, "migrate", "sessions", "zero", verbosity=0)
+    thread.join()
+
+    run(connection, "migrate", verbosity=0)
+    assert [row["session_key"] for row in rows.read(connection)["django_session"]] == [
+        "late"
+    ]
+    filled.restore()

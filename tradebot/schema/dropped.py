@@ -83,7 +83,7 @@ def columns_after(migration: Migration, state: ProjectState) -> Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """What a migration drops of one table that has rows."""
+    """What a migration drops of one table."""
 
     table: str
     columns: tuple[str, ...]
@@ -132,7 +132,7 @@ class Archive:
 
 
 def losses(connection: BaseDatabaseWrapper, lost: Columns) -> list[Loss]:
-    """Return which of these tables and columns are there, with rows in them."""
+    """Return which of these tables and columns are there, empty ones too."""
     if not lost:
         return []
     tables = {table for table, column in lost if not column}
@@ -154,8 +154,6 @@ def losses(connection: BaseDatabaseWrapper, lost: Columns) -> list[Loss]:
             quoted = connection.ops.quote_name(table)
             cursor.execute(f"SELECT count(*) FROM {quoted}")
             (rows,) = cursor.fetchone()
-            if not rows:
-                continue
             size = 0
             if connection.vendor == "postgresql":
                 cursor.execute("SELECT pg_table_size(%s::regclass)", [quoted])
@@ -194,6 +192,7 @@ def planned_losses(
         (migration, loss)
         for migration, _ in plan
         for loss in losses(executor.connection, lost[migration])
+        if loss.rows
     ]
 
 
@@ -219,10 +218,11 @@ def keep(
     *,
     backwards: bool,
     budget: LockBudget,
-) -> Archive:
+) -> Archive | None:
     """Copy what will be dropped, in the transaction that drops it.
 
-    Holds up who writes to the table until that ends, and no reader.
+    Holds up who writes to the table until that ends, and no reader. Of an empty table
+    the last key that it gave is kept; where it never gave one, nothing is: None.
     """
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
@@ -231,6 +231,11 @@ def keep(
                 f"{budget.statement()};\n"
                 f"LOCK TABLE {quote(loss.table)} IN SHARE ROW EXCLUSIVE MODE"
             )
+        last_key = None if loss.columns else _last_key(connection, loss)
+        # Only now: a row may have been the first one a moment ago.
+        cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {quote(loss.table)})")
+        if not cursor.fetchone()[0] and last_key is None:
+            return None
         cursor.execute(_CREATE.format(**_KEYS[connection.vendor]))
         cursor.execute(
             f"INSERT INTO {TABLE} (app, name, backwards, table_name, column_names, "
@@ -242,7 +247,7 @@ def keep(
                 json.dumps(loss.columns),
                 loss.key,
                 loss.rows,
-                None if loss.columns else _last_key(connection, loss),
+                last_key,
             ],
         )
         (id_,) = cursor.fetchone()

@@ -279,8 +279,9 @@ class MigrationExecutor(django_executor.MigrationExecutor):
                 archive = keep(
                     self.connection, key, loss, backwards=backwards, budget=budget
                 )
-                self._has_archives = True
-                self._say(f"  Keeping {archive}.")
+                if archive is not None:
+                    self._has_archives = True
+                    self._say(f"  Keeping {archive}.")
 
     def _give_back_of(self, migration: Migration, *, backwards: bool) -> None:
         if not self._has_archives:
