@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django.plugin import DjangoDbBlocker
@@ -42,6 +43,26 @@ def empty_database(
 ) -> Iterator[BaseDatabaseWrapper]:
     """A connection to a database without any table, of the kind of this run."""
     with django_db_blocker.unblock(), scratch_database() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def _migrated_template(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    with django_db_blocker.unblock(), scratch_database() as connection:
+        call_command("migrate", database=connection.alias, verbosity=0)
+        connection.close()
+        yield str(connection.settings_dict["NAME"])
+
+
+@pytest.fixture
+def migrated_database(
+    _migrated_template: str, django_db_blocker: DjangoDbBlocker
+) -> Iterator[BaseDatabaseWrapper]:
+    """A connection to a database of its own that is up to date, without any row."""
+    with (
+        django_db_blocker.unblock(),
+        scratch_database(template=_migrated_template) as connection,
+    ):
         yield connection
 
 

@@ -78,13 +78,13 @@ def test_migrate_with_nothing_to_apply_says_so_and_only_reads(
 
 
 def test_migrate_makes_what_a_run_cut_off_at_its_end_left_out(
-    empty_database: BaseDatabaseWrapper,
+    migrated_database: BaseDatabaseWrapper,
 ) -> None:
-    migrate(empty_database)
-    permissions = Permission.objects.using(empty_database.alias)
+    migrate(migrated_database)
+    permissions = Permission.objects.using(migrated_database.alias)
     permissions.get(codename="view_user").delete()
 
-    migrate(empty_database)
+    migrate(migrated_database)
 
     assert permissions.filter(codename="view_user").exists()
 

@@ -132,17 +132,17 @@ def converse(command: list[str], answers: list[tuple[str, str]], **env: str) -> 
 
 
 def test_superuser_at_a_terminal_is_asked_for_address_and_password_only(
-    empty_database: BaseDatabaseWrapper,
+    migrated_database: BaseDatabaseWrapper,
 ) -> None:
     url = (
-        database_url(empty_database)
-        if empty_database.vendor == "postgresql"
-        else f"sqlite:///{empty_database.settings_dict['NAME']}"
+        database_url(migrated_database)
+        if migrated_database.vendor == "postgresql"
+        else f"sqlite:///{migrated_database.settings_dict['NAME']}"
     )
     env = {**SECRETS, "DATABASE_URL": url}
     migrated = manage("migrate", **env)
     assert migrated.returncode == 0, migrated.stderr
-    User.objects.using(empty_database.alias).create(email="First@example.com")
+    User.objects.using(migrated_database.alias).create(email="First@example.com")
 
     shown = converse(
         [sys.executable, "manage.py", "createsuperuser"],
@@ -162,7 +162,7 @@ def test_superuser_at_a_terminal_is_asked_for_address_and_password_only(
 
     assert "Superuser created successfully." in shown
     assert PASSWORD not in shown
-    first, second = User.objects.using(empty_database.alias).order_by("id")
+    first, second = User.objects.using(migrated_database.alias).order_by("id")
     assert (first.email, first.is_superuser) == ("First@example.com", False)
     assert (second.email, second.is_superuser) == ("second@example.com", True)
     assert second.check_password(PASSWORD)

@@ -179,24 +179,24 @@ _TABLES = {"api_keys", "backtests", "bot_configs", "bot_states", "trades", "user
 
 
 def test_migrate_goes_back_to_a_revision_of_a_squashed_install(
-    empty_database: BaseDatabaseWrapper,
+    migrated_database: BaseDatabaseWrapper,
 ) -> None:
     def migrate(*target: str) -> None:
-        call_command("migrate", *target, database=empty_database.alias, verbosity=0)
+        call_command("migrate", *target, database=migrated_database.alias, verbosity=0)
 
     migrate()
-    fresh = _schema(empty_database)
+    fresh = _schema(migrated_database)
 
     # Each way goes past all the others of the chain: these stand for them.
     for revision in load_revisions()[::4]:
         migrate(*revision.migration)
-        with empty_database.cursor() as cursor:
-            tables = set(empty_database.introspection.table_names(cursor))
+        with migrated_database.cursor() as cursor:
+            tables = set(migrated_database.introspection.table_names(cursor))
         dropped = _TABLES - tables
         assert dropped == _DROPPED.get(revision.migration, set()), revision
 
         migrate()
-        assert _schema(empty_database) == fresh, revision
+        assert _schema(migrated_database) == fresh, revision
 
 
 @pytest.mark.parametrize("replace", [False, True], ids=["chain", "squashed"])

@@ -18,12 +18,11 @@ pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture
-def url(empty_database: BaseDatabaseWrapper) -> str:
+def url(migrated_database: BaseDatabaseWrapper) -> str:
     """The URL of a database whose trades have been migrated but for the last step."""
-    alias = empty_database.alias
-    call_command("migrate", database=alias, verbosity=0)
+    alias = migrated_database.alias
     call_command("migrate", "trading", "0003", database=alias, verbosity=0)
-    return database_url(empty_database)
+    return database_url(migrated_database)
 
 
 @contextmanager

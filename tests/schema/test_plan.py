@@ -34,23 +34,21 @@ def test_plan_of_an_empty_database_has_all_and_writes_nothing(
 
 
 def test_plan_where_nothing_is_pending_says_so(
-    empty_database: BaseDatabaseWrapper,
+    migrated_database: BaseDatabaseWrapper,
 ) -> None:
-    call_command("migrate", database=empty_database.alias, verbosity=0)
 
-    assert plan(empty_database) == "No migrations to apply.\n"
-    assert migrations(empty_database) == []
+    assert plan(migrated_database) == "No migrations to apply.\n"
+    assert migrations(migrated_database) == []
 
 
 @pytest.mark.postgresql
 def test_plan_has_statements_locks_and_sizes(
-    empty_database: BaseDatabaseWrapper,
+    migrated_database: BaseDatabaseWrapper,
 ) -> None:
-    alias = empty_database.alias
-    call_command("migrate", database=alias, verbosity=0)
+    alias = migrated_database.alias
     call_command("migrate", "trading", "0005", database=alias, verbosity=0)
 
-    (indexes, keys) = migrations(empty_database)
+    (indexes, keys) = migrations(migrated_database)
 
     assert (indexes["atomic"], indexes["reversible"]) == (False, True)
     create = indexes["statements"][1]
@@ -63,31 +61,29 @@ def test_plan_has_statements_locks_and_sizes(
         "bot_configs": "ACCESS EXCLUSIVE",
         "trades": "ACCESS EXCLUSIVE",
     }
-    text = plan(empty_database)
+    text = plan(migrated_database)
     assert "ACCESS EXCLUSIVE on trades; about 0 rows, " in text
     assert "; holds up readers and writers" in text
 
 
 def test_plan_backwards_to_a_revision_says_so(
-    empty_database: BaseDatabaseWrapper,
+    migrated_database: BaseDatabaseWrapper,
 ) -> None:
-    call_command("migrate", database=empty_database.alias, verbosity=0)
 
-    found = migrations(empty_database, "trading", "0002")
+    found = migrations(migrated_database, "trading", "0002")
 
     numbers = ["0007", "0006", "0005", "0004", "0003"]
     assert [each["name"][:4] for each in found] == numbers
     assert all(each["backwards"] for each in found)
     assert "trading.0007_convert_trade_foreign_keys  (backwards, " in plan(
-        empty_database, "trading", "0002"
+        migrated_database, "trading", "0002"
     )
 
 
 def test_list_shows_revisions_and_how_they_came(
-    empty_database: BaseDatabaseWrapper,
+    migrated_database: BaseDatabaseWrapper,
 ) -> None:
-    alias = empty_database.alias
-    call_command("migrate", database=alias, verbosity=0)
+    alias = migrated_database.alias
     call_command("migrate", "apikeys", "0004", database=alias, verbosity=0)
     call_command("migrate", "apikeys", "--fake", database=alias, verbosity=0)
     call_command("migrate", "backtests", "0008", database=alias, verbosity=0)

@@ -176,12 +176,12 @@ def test_long_transaction_is_told_and_not_waited_for(
 
 @pytest.mark.postgresql
 def test_invalid_index_is_told_where_nothing_is_to_be_applied(
-    empty_database: BaseDatabaseWrapper, capsys: pytest.CaptureFixture[str]
+    migrated_database: BaseDatabaseWrapper, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    migrate(empty_database)
-    break_index(empty_database)
+    migrate(migrated_database)
+    break_index(migrated_database)
 
-    migrate(empty_database)
+    migrate(migrated_database)
 
     assert "broken on django_content_type" in capsys.readouterr().err
 

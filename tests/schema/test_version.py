@@ -18,13 +18,12 @@ NEWER = ("bots", "9999_of_a_newer_version")
 
 
 @pytest.fixture
-def settings(empty_database: BaseDatabaseWrapper) -> dict[str, str]:
+def settings(migrated_database: BaseDatabaseWrapper) -> dict[str, str]:
     """The settings of a process on a database that is up to date."""
-    call_command("migrate", database=empty_database.alias, verbosity=0)
     url = (
-        database_url(empty_database)
-        if empty_database.vendor == "postgresql"
-        else f"sqlite:///{empty_database.settings_dict['NAME']}"
+        database_url(migrated_database)
+        if migrated_database.vendor == "postgresql"
+        else f"sqlite:///{migrated_database.settings_dict['NAME']}"
     )
     return {**SECRETS, "DATABASE_URL": url, "HTTPS_ONLY": "false"}
 
@@ -52,15 +51,15 @@ def test_check_tells_the_states_apart(
     exit_code: int,
     words: str,
     settings: dict[str, str],
-    empty_database: BaseDatabaseWrapper,
+    migrated_database: BaseDatabaseWrapper,
 ) -> None:
     for change in changes:
-        change(empty_database)  # type: ignore[operator]  # these functions
+        change(migrated_database)  # type: ignore[operator]  # these functions
 
     result = manage("migrate", "--check", **settings)
 
     assert (result.returncode, words in result.stdout) == (exit_code, True)
-    assert read_version(empty_database).exit_code == exit_code
+    assert read_version(migrated_database).exit_code == exit_code
 
 
 def test_empty_database_is_behind(empty_database: BaseDatabaseWrapper) -> None:
@@ -71,9 +70,9 @@ def test_empty_database_is_behind(empty_database: BaseDatabaseWrapper) -> None:
 
 
 def test_migrate_says_that_the_database_is_ahead(
-    settings: dict[str, str], empty_database: BaseDatabaseWrapper
+    settings: dict[str, str], migrated_database: BaseDatabaseWrapper
 ) -> None:
-    get_ahead(empty_database)
+    get_ahead(migrated_database)
 
     result = manage("migrate", **settings)
 
@@ -85,9 +84,9 @@ GUNICORN = ["gunicorn", "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"]
 
 
 def test_server_on_a_schema_behind_its_code_does_not_start(
-    settings: dict[str, str], empty_database: BaseDatabaseWrapper, tmp_path: Path
+    settings: dict[str, str], migrated_database: BaseDatabaseWrapper, tmp_path: Path
 ) -> None:
-    go_back(empty_database)
+    go_back(migrated_database)
 
     with serving(tmp_path, GUNICORN, **settings) as server:
         assert server.process.wait(timeout=30) == 1
@@ -97,9 +96,9 @@ def test_server_on_a_schema_behind_its_code_does_not_start(
 
 
 def test_server_on_a_schema_ahead_of_its_code_says_so_and_serves(
-    settings: dict[str, str], empty_database: BaseDatabaseWrapper, tmp_path: Path
+    settings: dict[str, str], migrated_database: BaseDatabaseWrapper, tmp_path: Path
 ) -> None:
-    get_ahead(empty_database)
+    get_ahead(migrated_database)
 
     with serving(tmp_path, GUNICORN, **settings) as server:
         assert server.get("/health").status == 200
@@ -132,16 +131,16 @@ def test_command_on_data_refuses_a_schema_that_lacks_something(
     exit_code: int,
     words: str,
     settings: dict[str, str],
-    empty_database: BaseDatabaseWrapper,
+    migrated_database: BaseDatabaseWrapper,
 ) -> None:
     for change in changes:
-        change(empty_database)  # type: ignore[operator]  # these functions
+        change(migrated_database)  # type: ignore[operator]  # these functions
 
     result = manage(*command, **settings, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
 
     assert result.returncode == exit_code, result.stderr
     assert result.stderr.startswith(words)
-    users = User.objects.using(empty_database.alias)
+    users = User.objects.using(migrated_database.alias)
     assert users.filter(is_superuser=True).exists() == (exit_code == 0)
 
 
@@ -160,10 +159,10 @@ def test_wait_for_schema_ends_when_the_time_is_up(
     exit_code: int,
     words: str,
     settings: dict[str, str],
-    empty_database: BaseDatabaseWrapper,
+    migrated_database: BaseDatabaseWrapper,
 ) -> None:
     for change in changes:
-        change(empty_database)  # type: ignore[operator]  # these functions
+        change(migrated_database)  # type: ignore[operator]  # these functions
 
     result = manage("wait_for_schema", "--timeout", "1", **settings)
 
