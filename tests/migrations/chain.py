@@ -13,7 +13,7 @@ from django.db.migrations.state import ProjectState, StateApps
 from tradebot.schema.executor import MigrationExecutor, chain_loader
 from tradebot.schema.revisions import MigrationKey
 
-# What the README tells who goes back to the documented head, as targets of migrate.
+# Back to the documented head app by app, as targets of migrate.
 DOCUMENTED_HEAD = (
     ("accounts", "0002"),
     ("bots", "0006"),

@@ -103,7 +103,7 @@ def build(
                 for statement in _ddl(table, state.tables[table]):
                     cursor.execute(statement)
                 if rows:
-                    _insert(cursor, table, state.tables[table])
+                    insert(cursor, table, state.tables[table])
 
 
 def _ddl(table: str, documented: dict[str, Any]) -> list[str]:
@@ -129,7 +129,8 @@ def _ddl(table: str, documented: dict[str, Any]) -> list[str]:
     ]
 
 
-def _insert(cursor: Any, table: str, documented: dict[str, Any]) -> None:
+def insert(cursor: Any, table: str, documented: dict[str, Any]) -> None:
+    """Put the rows into a table, as far as it has columns for them."""
     columns = {column["name"] for column in documented["columns"]}
     for row in _ROWS[table]:
         there = {name: value for name, value in row.items() if name in columns}

@@ -1,4 +1,4 @@
-"""Count the moments of a run of ``migrate``, and let it die at one of them.
+"""Count the moments of a run of ``migrate`` or another, and let it die at one of them.
 
 A moment is just before a statement, just before a commit or just after one, and in the
 middle of a statement that works concurrently.
@@ -76,7 +76,7 @@ def wait_for_the_dead(connection: BaseDatabaseWrapper) -> None:
 
 
 class Watch:
-    """Watches one run of ``migrate``.
+    """Watches one run.
 
     ``counts`` are its moments by the migration in which they were, those before the
     first under None. ``at_start`` is called with each migration that starts.
@@ -103,6 +103,12 @@ class Watch:
         self._die, self._left, self._counting = WAYS[how], moment, from_start
 
     def migrate(self, *target: str) -> None:
+        alias = self.connection.alias
+        command = _Command(self)
+        self.run(lambda: call_command(command, *target, database=alias, verbosity=0))
+
+    def run(self, work: Callable[[], object]) -> None:
+        """Do something else than ``migrate``: all of its moments are under None."""
         connection: Any = self.connection
         commit = connection._commit
 
@@ -113,9 +119,7 @@ class Watch:
 
         connection._commit = around_commit
         with connection.execute_wrapper(self._around_statement):
-            call_command(
-                _Command(self), *target, database=connection.alias, verbosity=0
-            )
+            work()
         connection._commit = commit
 
     def begin(self, key: MigrationKey) -> None:

@@ -24,7 +24,7 @@ class OwnServer:
 
     def __init__(self, binaries: Path, folder: Path) -> None:
         self.port = free_port()
-        self._binaries = binaries
+        self.binaries = binaries
         self._folder = folder
         self._data = folder / "data"
         # PostgreSQL refuses to run as root.
@@ -66,7 +66,7 @@ class OwnServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [self._binaries / program, "-D", self._data, *arguments],
+            [self.binaries / program, "-D", self._data, *arguments],
             cwd=self._folder,
             env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
             user=self._user,

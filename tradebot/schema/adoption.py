@@ -9,13 +9,13 @@ changes comes with ``migrate``, and the way back is to undo that.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from tradebot.models import Action
@@ -26,12 +26,11 @@ from tradebot.schema.catalogue import (
     read_catalogue,
 )
 from tradebot.schema.checksum import checksum
-from tradebot.schema.contention import LockBudget
+from tradebot.schema.contention import LockBudget, Say, with_retries
 from tradebot.schema.executor import chain_loader
 from tradebot.schema.faults import (
     DifferentError,
     MovedOnError,
-    NotOnSQLiteError,
     NoWayBackError,
     VersionTableError,
 )
@@ -49,6 +48,8 @@ TABLE = "alembic_version"
 FENCE = "taken-over-by-tradebot-on-django"
 """The only row of ``alembic_version`` after that: a revision which no Alembic finds."""
 _LENGTH = 32  # of the column
+_RECORDS = frozenset({TABLE, MigrationRecorder.Migration._meta.db_table})
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,22 @@ class Adoption:
         }
 
 
+def patiently(connection: BaseDatabaseWrapper, work: Callable[[], _T], say: Say) -> _T:
+    """Return what ``work`` returns: a transaction that does not wait for long.
+
+    While somebody holds the tables in which Alembic and Django record what is applied,
+    it is tried again; ContentionError after settings.MIGRATION_LOCK_WAIT_S seconds.
+    """
+
+    def attempt() -> _T:
+        with transaction.atomic(using=connection.alias):
+            with connection.cursor() as cursor:
+                cursor.execute(LockBudget().statement())
+            return work()
+
+    return with_retries(connection, attempt, lambda: _RECORDS, say)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A table of the database and how much is in it, as the server estimates it."""
@@ -132,8 +149,6 @@ def examine(connection: BaseDatabaseWrapper, accept: Collection[str] = ()) -> Ad
     ``accept`` are keys of differences that the operator knows and lives with. Raises
     VersionTableError where it cannot be told at which revisions the database stands.
     """
-    if connection.vendor != "postgresql":
-        raise NotOnSQLiteError
     heads = _heads(connection)
     loader = chain_loader(connection)
     if loader.applied_migrations:
@@ -144,14 +159,7 @@ def examine(connection: BaseDatabaseWrapper, accept: Collection[str] = ()) -> Ad
             expected="only one of them to have any",
         )
     keys = migrations_at(*heads)
-    differences = compare(
-        expected_catalogue(
-            connection,
-            _loaded(loader, keys),
-            LeanState(real_apps=loader.unmigrated_apps),
-        ),
-        read_catalogue(connection),
-    )
+    differences = _differences(connection, loader, keys)
     if unknown := sorted(set(accept) - {each.key for each in differences}):
         found = "; ".join(each.key for each in differences) or "none"
         raise DifferentError(
@@ -188,10 +196,10 @@ def refuse_differences(adoption: Adoption) -> None:
 
 
 def adopt(connection: BaseDatabaseWrapper, adoption: Adoption) -> None:
-    """Record the migrations and keep the old program out, in one transaction.
+    """Record the migrations and keep the old program out.
 
-    The caller holds the migration lock. Raises VersionTableError where Alembic has
-    moved the database since it was examined.
+    In the caller's transaction, under the migration lock. Raises VersionTableError
+    where Alembic has moved the database since it was examined.
     """
     history = History(connection)
     disk = chain_loader(connection).disk_migrations
@@ -200,28 +208,24 @@ def adopt(connection: BaseDatabaseWrapper, adoption: Adoption) -> None:
         "heads": list(adoption.heads),
         "accepted": [str(each) for each in adoption.accepted],
     }
-    with transaction.atomic(using=connection.alias):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"{LockBudget().statement()};\n"
-                f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE"
-            )
-        if _heads(connection) != adoption.heads:
-            raise VersionTableError(
-                found="was changed by Alembic meanwhile",
-                expected="the old program to be stopped",
-            )
-        recorder.ensure_schema()
-        for app, name in adoption.migrations:
-            recorder.record_applied(app, name)
-            history.record(
-                Action.ADOPT,
-                app,
-                name,
-                checksum=checksum(disk[app, name]),
-                details=details,
-            )
-        _write_heads(connection, (FENCE,))
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+    if _heads(connection) != adoption.heads:
+        raise VersionTableError(
+            found="was changed by Alembic meanwhile",
+            expected="the old program to be stopped",
+        )
+    recorder.ensure_schema()
+    for app, name in adoption.migrations:
+        recorder.record_applied(app, name)
+        history.record(
+            Action.ADOPT,
+            app,
+            name,
+            checksum=checksum(disk[app, name]),
+            details=details,
+        )
+    _write_heads(connection, (FENCE,))
 
 
 # --- The way back -----------------------------------------------------------------
@@ -234,8 +238,6 @@ def documented_head() -> Revision:
 
 def check_way_back(connection: BaseDatabaseWrapper) -> None:
     """Raise NoWayBackError where the database cannot go back to the old program."""
-    if connection.vendor != "postgresql":
-        raise NotOnSQLiteError
     heads = _read_heads(connection)
     if heads != [FENCE]:
         found = (
@@ -244,12 +246,17 @@ def check_way_back(connection: BaseDatabaseWrapper) -> None:
         raise NoWayBackError(found=found)
 
 
-def give_back(connection: BaseDatabaseWrapper) -> list[Difference]:
+def is_given_back(connection: BaseDatabaseWrapper) -> bool:
+    """Ask whether a database that was taken over is the old program's again."""
+    heads = _read_heads(connection)
+    return heads == [documented_head().id] and History(connection).has_table()
+
+
+def give_back(connection: BaseDatabaseWrapper) -> None:
     """Let Alembic have the database again, which stands at the documented head.
 
-    The caller holds the migration lock and has undone all else. Returns how the
-    catalogue differs from the documented one, which only accepted differences do.
-    Raises MovedOnError where more is applied.
+    In the caller's transaction, under the migration lock. Raises MovedOnError where
+    more is applied.
     """
     head = documented_head()
     keys = migrations_at(head.id)
@@ -259,20 +266,18 @@ def give_back(connection: BaseDatabaseWrapper) -> list[Difference]:
         more = ", ".join(map(".".join, sorted(applied ^ set(keys))[:3]))
         raise MovedOnError(applied=more)
     history = History(connection)
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        for app, name in reversed(keys):
-            history.record(Action.RETURN, app, name, details={"head": head.id})
-        _write_heads(connection, (head.id,))
+    for app, name in reversed(keys):
+        history.record(Action.RETURN, app, name, details={"head": head.id})
+    _write_heads(connection, (head.id,))
+    with connection.cursor() as cursor:
         # It would say that somebody else migrates this database.
         cursor.execute(f"DROP TABLE {MigrationRecorder.Migration._meta.db_table}")
-    return compare(
-        expected_catalogue(
-            connection,
-            _loaded(loader, keys),
-            LeanState(real_apps=loader.unmigrated_apps),
-        ),
-        read_catalogue(connection),
-    )
+
+
+def differences_from_head(connection: BaseDatabaseWrapper) -> list[Difference]:
+    """Return how a database differs from what the documented head makes."""
+    loader = chain_loader(connection)
+    return _differences(connection, loader, migrations_at(documented_head().id))
 
 
 def what_stays(connection: BaseDatabaseWrapper) -> list[str]:
@@ -283,11 +288,14 @@ def what_stays(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def close_way_back(connection: BaseDatabaseWrapper) -> None:
-    """Drop what keeps the way back open: the table of Alembic."""
+    """Drop what keeps the way back open: the table of Alembic.
+
+    In the caller's transaction, under the migration lock.
+    """
     check_way_back(connection)
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute(f"{LockBudget().statement()};\nDROP TABLE {TABLE}")
-        History(connection).record(Action.ADOPT, details={"way back": "closed"})
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {TABLE}")
+    History(connection).record(Action.ADOPT, details={"way back": "closed"})
 
 
 def unreadable_passwords(connection: BaseDatabaseWrapper) -> int:
@@ -363,8 +371,19 @@ def _write_heads(connection: BaseDatabaseWrapper, heads: Sequence[str]) -> None:
             cursor.execute(f"INSERT INTO {TABLE} VALUES (%s)", [head])
 
 
-def _loaded(loader: Any, keys: Sequence[MigrationKey]) -> list[Migration]:
-    return [loader.disk_migrations[key] for key in keys]
+def _differences(
+    connection: BaseDatabaseWrapper,
+    loader: MigrationLoader,
+    keys: Sequence[MigrationKey],
+) -> list[Difference]:
+    return compare(
+        expected_catalogue(
+            connection,
+            [loader.disk_migrations[key] for key in keys],
+            LeanState(real_apps=loader.unmigrated_apps),
+        ),
+        read_catalogue(connection),
+    )
 
 
 def _named(heads: Sequence[str]) -> str:

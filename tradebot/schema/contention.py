@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -18,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from tradebot.schema.faults import ContentionError
 
 Say = Callable[[str], None]
+_T = TypeVar("_T")
 
 # lock_not_available, deadlock_detected, serialization_failure: they pass.
 _RETRIED = {"55P03", "40P01", "40001"}
@@ -43,11 +44,11 @@ class LockBudget:
 
 def with_retries(
     connection: BaseDatabaseWrapper,
-    attempt: Callable[[], None],
+    attempt: Callable[[], _T],
     tables_of: Callable[[], frozenset[str]],
     say: Say,
-) -> None:
-    """Call ``attempt`` until no lock is in its way.
+) -> _T:
+    """Return what ``attempt`` returns, called until no lock is in its way.
 
     ``tables_of`` returns the tables that it locks, for the messages.
 
@@ -58,8 +59,7 @@ def with_retries(
     said = 0.0
     while True:
         try:
-            attempt()
-            return
+            return attempt()
         except DatabaseError as error:
             if getattr(error.__cause__, "sqlstate", None) not in _RETRIED:
                 raise

@@ -302,8 +302,8 @@ class RowsInTheWayError(PreflightError):
 class ContentionError(PreflightError):
     """Gave up after {waited} s, since {tables} is held by {sessions}. What was not
     finished has been undone. Let them end, or end one with
-    SELECT pg_terminate_backend(pid), and run migrate again; MIGRATION_LOCK_WAIT_S sets
-    how long it waits.
+    SELECT pg_terminate_backend(pid), and run it again; MIGRATION_LOCK_WAIT_S sets how
+    long it waits.
     """
 
     exit_code = 35

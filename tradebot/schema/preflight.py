@@ -33,6 +33,7 @@ from tradebot.schema.faults import (
     NaiveTimesError,
     NoCreatePrivilegeError,
     NoSchemaError,
+    NotOnSQLiteError,
     NotOwnerError,
     NotWritableError,
     OtherVersionError,
@@ -88,6 +89,14 @@ def check_lock(connection: BaseDatabaseWrapper) -> None:
                 raise NotWritableError(
                     database=describe(connection), reason=f"{kind} is not writable"
                 )
+
+
+def check_takeover(connection: BaseDatabaseWrapper) -> None:
+    """Raise the PreflightError for which a database cannot be taken over, or back."""
+    if connection.vendor != "postgresql":
+        raise NotOnSQLiteError
+    tables = [adoption.TABLE, _HISTORY, *(table for _, table in _managed_tables())]
+    check_privileges(connection, check_server(connection), tables)
 
 
 def preflight(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -15,7 +16,7 @@ from tradebot.schema.adoption import Adoption
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.lock import migration_lock
 from tradebot.schema.plan import RunPlan, format_plan, plan_run
-from tradebot.schema.preflight import check_lock, check_privileges, check_server
+from tradebot.schema.preflight import check_lock, check_takeover
 from tradebot.schema.rules import Violation, violations_of
 
 
@@ -47,29 +48,43 @@ class Command(SchemaCommand):
         )
 
     def run(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> None:
-        if options["close"]:
-            self._close(connection)
+        check_takeover(connection)
+        if options["plan"]:
+            if found := self._examine(connection, options):
+                self._plan(connection, found, options)
             return
-        if adoption.is_taken_over(connection):
+        check_lock(connection)
+        with migration_lock(connection, self._say):
+            if options["close"]:
+                self._close(connection)
+            # Whoever held the lock may have done it.
+            elif found := self._examine(connection, options):
+                self._adopt(connection, found, options)
+
+    def _examine(
+        self, connection: BaseDatabaseWrapper, options: dict[str, Any]
+    ) -> Adoption | None:
+        """Return what there is to take over; None, and say so, if it has been."""
+        taken_over = partial(adoption.is_taken_over, connection)
+        if adoption.patiently(connection, taken_over, self._say):
             if options["json"]:
                 self._print({"adopted": True, "changed": False})
             else:
                 self.stdout.write(_TAKEN_OVER)
-            return
+            return None
         self._say("Comparing the database with what its revisions make.")
-        found = adoption.examine(connection, options["accept"])
-        tables = {each.table for each in adoption.tables(connection)}
-        check_privileges(connection, check_server(connection), sorted(tables))
-        if options["plan"]:
-            self._plan(connection, found, options)
-            return
+        examine = partial(adoption.examine, connection, options["accept"])
+        return adoption.patiently(connection, examine, self._say)
+
+    def _adopt(
+        self, connection: BaseDatabaseWrapper, found: Adoption, options: dict[str, Any]
+    ) -> None:
         self._tell_sessions(found)
         if options["json"] and found.differences:
             self._print({"adopted": False, **found.as_json()})
         adoption.refuse_differences(found)
-        check_lock(connection)
-        with migration_lock(connection, self._say):
-            adoption.adopt(connection, found)
+        adopt = partial(adoption.adopt, connection, found)
+        adoption.patiently(connection, adopt, self._say)
         if options["json"]:
             self._print({"adopted": True, "changed": True, **found.as_json()})
             return
@@ -86,7 +101,8 @@ class Command(SchemaCommand):
         if options["json"] and found.differences:
             self._print({"adopted": False, **found.as_json()})
         adoption.refuse_differences(found)
-        plan, violations = self._then(connection, found)
+        then = partial(self._then, connection, found)
+        plan, violations = adoption.patiently(connection, then, self._say)
         if options["json"]:
             self._print(
                 {
@@ -126,12 +142,11 @@ class Command(SchemaCommand):
         return result
 
     def _close(self, connection: BaseDatabaseWrapper) -> None:
-        check_lock(connection)
-        with migration_lock(connection, self._say):
-            adoption.close_way_back(connection)
+        close = partial(adoption.close_way_back, connection)
+        adoption.patiently(connection, close, self._say)
         self.stdout.write(
             "The way back to the old program is closed. PASSWORD_HASHER=argon2id can "
-            "be set now, and manage.py archives --purge deletes what was kept for it."
+            "be set now; manage.py archives --purge all deletes what was kept for it."
         )
 
     def _tell_sessions(self, found: Adoption) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from django.core.management import call_command
 from django.core.management.base import CommandParser
@@ -12,6 +14,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from tradebot.management.base import SchemaCommand
 from tradebot.schema import adoption
 from tradebot.schema.lock import migration_lock
+from tradebot.schema.preflight import check_takeover
+
+_T = TypeVar("_T")
 
 
 class Command(SchemaCommand):
@@ -28,33 +33,35 @@ class Command(SchemaCommand):
         )
 
     def run(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> None:
-        adoption.check_way_back(connection)
+        check_takeover(connection)
+        # Where it ended after that, a second run has nothing to do.
+        if not self._patiently(connection, adoption.is_given_back):
+            self._patiently(connection, adoption.check_way_back)
+            to_head: dict[str, Any] = {
+                "app_label": adoption.documented_head().id,
+                "database": options["database"],
+                "verbosity": options["verbosity"],
+                "stderr": self.stderr,
+            }
+            if options["plan"]:
+                as_json, out = options["json"], self.stdout
+                call_command("migrate", **to_head, plan=True, json=as_json, stdout=out)
+                return
+            if unreadable := adoption.unreadable_passwords(connection):
+                self.stderr.write(
+                    f"Attention: {unreadable:,} users have a password that the old "
+                    "program cannot read. It lets them reset it."
+                )
+            call_command("migrate", **to_head, stdout=self.stderr)
+            with migration_lock(connection, self.stderr.write):
+                self._patiently(connection, adoption.give_back)
+        self._report(connection, as_json=options["json"])
+
+    def _report(self, connection: BaseDatabaseWrapper, *, as_json: bool) -> None:
         head = adoption.documented_head()
-        to_head: dict[str, Any] = {
-            "app_label": head.id,
-            "database": options["database"],
-            "verbosity": options["verbosity"],
-            "stderr": self.stderr,
-        }
-        if options["plan"]:
-            call_command(
-                "migrate",
-                **to_head,
-                plan=True,
-                json=options["json"],
-                stdout=self.stdout,
-            )
-            return
-        if unreadable := adoption.unreadable_passwords(connection):
-            self.stderr.write(
-                f"Attention: {unreadable:,} users have a password that the old program "
-                "cannot read. It lets them reset it."
-            )
-        call_command("migrate", **to_head, stdout=self.stderr)
-        with migration_lock(connection, self.stderr.write):
-            differences = adoption.give_back(connection)
+        differences = adoption.differences_from_head(connection)
         stay = adoption.what_stays(connection)
-        if options["json"]:
+        if as_json:
             report = {
                 "head": head.id,
                 "differences": list(map(str, differences)),
@@ -68,4 +75,13 @@ class Command(SchemaCommand):
             f"The database is the old program's again, at {head.id}. Tables of ours "
             f"that stay and do not disturb it: {', '.join(stay)}. manage.py adopt and "
             "migrate take it over again, with what was kept."
+        )
+
+    def _patiently(
+        self,
+        connection: BaseDatabaseWrapper,
+        work: Callable[[BaseDatabaseWrapper], _T],
+    ) -> _T:
+        return adoption.patiently(
+            connection, partial(work, connection), self.stderr.write
         )
