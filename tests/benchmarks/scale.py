@@ -302,8 +302,10 @@ def play(connection: BaseDatabaseWrapper, rows: dict[str, int]) -> list[Result]:
             (count,) = cursor.fetchone()
         _say(
             f"{table}: {load.written:,} rows written meanwhile, {count:,} are there; "
-            f"{len(load.errors)} queries failed{': '.join(['', *sorted(set(load.errors))])}"
+            f"{len(load.errors)} queries failed"
         )
+        for error in sorted(set(load.errors)):
+            _say(f"    {error}")
     for command in QUIET_STEPS:
         results.append(measure(connection, command, []))
         _say(_line(results[-1]))
