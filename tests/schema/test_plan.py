@@ -6,12 +6,17 @@ import json
 from io import StringIO
 from typing import Any
 
+import psycopg
 import pytest
 from django.apps import apps
 from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from tests.migrations import old_program
+from tests.processes import database_url
+from tradebot.management.commands import adopt
 from tradebot.schema.dropped import Loss
+from tradebot.schema.rules import violations_of
 
 
 def plan(connection: BaseDatabaseWrapper, *arguments: str) -> str:
@@ -142,6 +147,28 @@ def test_plan_estimates_a_table_by_its_size_and_columns_by_their_rows(
         key="id",
     )
     assert f"about {loss.keeping_s:.0f} s" == time
+
+
+@pytest.mark.postgresql
+def test_plan_of_an_adoption_lets_the_old_program_start_meanwhile(
+    empty_database: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old_program.build(empty_database, old_program.HEAD, rows=False)
+    read = []
+
+    def in_between(*arguments: Any) -> Any:
+        with psycopg.connect(database_url(empty_database)) as other:
+            other.execute("SET lock_timeout = '1s'")
+            read.append(other.execute("SELECT * FROM alembic_version").fetchall())
+        return violations_of(*arguments)
+
+    monkeypatch.setattr(adopt, "violations_of", in_between)
+    call_command(
+        "adopt", "--plan", database=empty_database.alias,
+        stdout=StringIO(), stderr=StringIO(),
+    )  # fmt: skip
+
+    assert read == [[(old_program.HEAD.name,)]]
 
 
 def test_list_shows_revisions_and_how_they_came(
