@@ -20,14 +20,24 @@ CONNECTIONS = 50
 class Load:
     """Readers and writers in a thread; remembers when each query began and its wait.
 
-    ``read`` gets the id of one of the ``rows``; ``write`` has no parameters.
+    ``read`` gets the id of one of the ``rows``; ``write`` has no parameters. Each is
+    started ``rate_hz`` times a second.
     """
 
     def __init__(
-        self, url: str, *, read: LiteralString, write: LiteralString, rows: int
+        self,
+        url: str,
+        *,
+        read: LiteralString,
+        write: LiteralString,
+        rows: int,
+        rate_hz: float = RATE_HZ,
     ) -> None:
         self.url, self.read, self.write, self.rows = url, read, write, rows
+        self.rate_hz = rate_hz
         self.waits: list[tuple[float, float]] = []
+        self.written = 0
+        self.errors: list[str] = []
         self._stop = threading.Event()
         self._room = asyncio.Semaphore(CONNECTIONS)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -47,11 +57,14 @@ class Load:
             default=0.0,
         )
 
+    async def _connect(self) -> psycopg.AsyncConnection:
+        # As Django does: a prepared statement would fail where a column gets a type.
+        return await psycopg.AsyncConnection.connect(
+            self.url, autocommit=True, prepare_threshold=None
+        )
+
     async def _run(self) -> None:
-        pools = [
-            [await psycopg.AsyncConnection.connect(self.url, autocommit=True)]
-            for _ in range(2)
-        ]
+        pools = [[await self._connect()] for _ in range(2)]
         tasks: set[asyncio.Task[None]] = set()
         while not self._stop.is_set():
             for free, statement, arguments in (
@@ -61,7 +74,7 @@ class Load:
                 task = asyncio.create_task(self._query(free, statement, arguments))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-            await asyncio.sleep(1 / RATE_HZ)
+            await asyncio.sleep(1 / self.rate_hz)
         await asyncio.gather(*tasks)
         for connection in (each for pool in pools for each in pool):
             await connection.close()
@@ -72,12 +85,12 @@ class Load:
         # A query that is due does not wait for the one before it, if it can be helped.
         began = time.monotonic()
         async with self._room:
-            connection = (
-                free.pop()
-                if free
-                else await psycopg.AsyncConnection.connect(self.url, autocommit=True)
-            )
-            await connection.execute(statement, arguments)
+            connection = free.pop() if free else await self._connect()
+            try:
+                await connection.execute(statement, arguments)
+                self.written += statement == self.write
+            except psycopg.Error as error:
+                self.errors.append(str(error))
             free.append(connection)
         self.waits.append((began, time.monotonic() - began))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test.utils import CaptureQueriesContext
 
 from tests.migrations import rows
 from tests.migrations.chain import Walker
@@ -75,11 +77,22 @@ def migrate(connection: BaseDatabaseWrapper) -> None:
     call_command("migrate", database=connection.alias, verbosity=0)
 
 
-def test_clean_data_has_nothing_to_repair(old_database: BaseDatabaseWrapper) -> None:
-    assert check_data(old_database) == (
-        0,
-        "No row is in the way of a pending migration.\n",
-    )
+def test_clean_data_has_nothing_to_repair_and_is_read_once_for_a_rule(
+    old_database: BaseDatabaseWrapper,
+) -> None:
+    with CaptureQueriesContext(old_database) as queries:
+        assert check_data(old_database) == (
+            0,
+            "No row is in the way of a pending migration.\n",
+        )
+
+    conditions = [
+        query["sql"].partition(" WHERE ")[2].partition(" ORDER BY ")[0]
+        for query in queries
+        if re.search(' FROM "(bot_configs|backtests)" WHERE ', query["sql"])
+    ]
+    assert conditions
+    assert len(conditions) == len(set(conditions))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,17 @@ import json
 from io import StringIO
 from typing import Any
 
+import psycopg
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tests.migrations import old_program
+from tests.processes import database_url
+from tradebot.management.commands import adopt
+from tradebot.schema.dropped import Loss
+from tradebot.schema.rules import violations_of
 
 
 def plan(connection: BaseDatabaseWrapper, *arguments: str) -> str:
@@ -78,6 +86,86 @@ def test_plan_backwards_to_a_revision_says_so(
     assert "trading.0007_convert_trade_foreign_keys  (backwards, " in plan(
         migrated_database, "trading", "0002"
     )
+
+
+def test_plan_backwards_says_what_is_kept_and_what_is_lost(
+    empty_database: BaseDatabaseWrapper,
+) -> None:
+    call_command("migrate", database=empty_database.alias, verbosity=0)
+    user, session = {"email": "a", "password": "x"}, {"session_key": "s"}
+    apps.get_model("accounts", "User").objects.using(empty_database.alias).create(
+        **user, is_staff=True
+    )
+    apps.get_model("sessions", "Session").objects.using(empty_database.alias).create(
+        **session, expire_date="2026-01-01T00:00:00Z"
+    )
+
+    found = migrations(empty_database, "d24f9f7e7532")
+
+    drops = {each["name"]: each["drops"] for each in found if each["drops"]}
+    (columns,) = [
+        each
+        for each in drops["0003_add_user_admin_columns"]
+        if each["table"] == "users"
+    ]
+    assert columns["columns"] == ["is_staff", "is_superuser", "last_login"]
+    assert (columns["rows"], columns["kept"], columns["seconds"]) == (1, True, 0.0)
+    text = plan(empty_database, "d24f9f7e7532")
+    held = "(1 rows, less than 1 s, holds up writers meanwhile)"
+    assert f"    keeps is_staff, is_superuser, last_login of users {held}\n" in text
+
+    text = plan(empty_database, "sessions", "zero")
+    assert f"    keeps django_session {held}\n" in text
+    text = plan(empty_database, "sessions", "zero", "--no-archive")
+    lost = "    LOSES django_session (1 rows): refused without --accept-data-loss\n"
+    assert lost in text
+    (sessions,) = migrations(empty_database, "sessions", "zero", "--no-archive")
+    assert (sessions["drops"][0]["kept"], sessions["drops"][0]["seconds"]) == (
+        False,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "megabytes", "time"),
+    [
+        (("market_type",), 900, "about 4 s"),
+        ((), 900, "about 23 s"),
+    ],
+)
+def test_plan_estimates_a_table_by_its_size_and_columns_by_their_rows(
+    columns: tuple[str, ...], megabytes: int, time: str
+) -> None:
+    loss = Loss(
+        table="backtests",
+        columns=columns,
+        rows=1_000_000,
+        bytes=megabytes * 1_000_000,
+        key="id",
+    )
+    assert f"about {loss.keeping_s:.0f} s" == time
+
+
+@pytest.mark.postgresql
+def test_plan_of_an_adoption_lets_the_old_program_start_meanwhile(
+    empty_database: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old_program.build(empty_database, old_program.HEAD, rows=False)
+    read = []
+
+    def in_between(*arguments: Any) -> Any:
+        with psycopg.connect(database_url(empty_database)) as other:
+            other.execute("SET lock_timeout = '1s'")
+            read.append(other.execute("SELECT * FROM alembic_version").fetchall())
+        return violations_of(*arguments)
+
+    monkeypatch.setattr(adopt, "violations_of", in_between)
+    call_command(
+        "adopt", "--plan", database=empty_database.alias,
+        stdout=StringIO(), stderr=StringIO(),
+    )  # fmt: skip
+
+    assert read == [[(old_program.HEAD.name,)]]
 
 
 def test_list_shows_revisions_and_how_they_came(

@@ -6,6 +6,10 @@ They are made where they are needed and have names that begin with
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 PREFIX = "tradebot_archive_"
 _NULLS = f"{PREFIX}nulls"
 
@@ -88,3 +92,87 @@ class REPAIRS:
             f"INSERT INTO {_REPAIRS} (rule, table_name, key, was) "
             f'SELECT %s, \'{table}\', "{key}", {row} FROM "{table}" WHERE {where}'
         )
+
+
+# --- The list of them -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptValues:
+    """An archive of values that a migration or a repair replaced."""
+
+    archive: str
+    """The name of its table."""
+    rows: int
+    bytes: int | None
+    """None on SQLite."""
+    holds: str
+    until: str
+    without: str
+    """What does not come back once it is deleted."""
+
+    def __str__(self) -> str:
+        return f"{self.archive}: {self.holds}, {self.rows:,} rows"
+
+
+def kept_values(connection: BaseDatabaseWrapper) -> list[KeptValues]:
+    """Return the archives of this module that have rows, by name."""
+    with connection.cursor() as cursor:
+        names = sorted(
+            name
+            for name in connection.introspection.table_names(cursor)
+            if name in (_NULLS, _REPAIRS) or json_table(name)
+        )
+    return [found for name in names if (found := _kept_values(connection, name)).rows]
+
+
+def delete_values(connection: BaseDatabaseWrapper, found: KeptValues) -> None:
+    """Empty an archive; the table stays, for what reads it on the way back."""
+    name = connection.ops.quote_name(found.archive)
+    truncate = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {name}" if truncate else f"DELETE FROM {name}")
+
+
+def json_table(archive: str) -> str:
+    """Return the table whose texts of JSON an archive has; empty if it has none."""
+    name = archive.removeprefix(PREFIX).removesuffix("_json")
+    return name if name and archive == json_archive(name) else ""
+
+
+def _kept_values(connection: BaseDatabaseWrapper, archive: str) -> KeptValues:
+    name, size = connection.ops.quote_name(archive), None
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {name}")
+        (rows,) = cursor.fetchone()
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT pg_total_relation_size(%s::regclass)", [name])
+            (size,) = cursor.fetchone()
+    if archive == _NULLS:
+        holds, until, without = (
+            "which rows had NULL where a migration filled it",
+            "the migrations that filled them are reversed",
+            "going back leaves the values that were filled in, where there was NULL",
+        )
+    elif archive == _REPAIRS:
+        holds, until, without = (
+            "rows as they were before check_data repaired or deleted them",
+            "somebody deletes it: nothing reads it but people",
+            "what those rows were is in no other place",
+        )
+    else:
+        table = json_table(archive)
+        holds, until, without = (
+            f"the JSON of {table} as it was written, before it became jsonb",
+            "the migration that made it jsonb is reversed",
+            f"going back leaves the JSON of {table} as jsonb has it: other white space "
+            "and order of keys, and of doubled keys the last one",
+        )
+    return KeptValues(
+        archive=archive,
+        rows=rows,
+        bytes=size,
+        holds=holds,
+        until=until,
+        without=without,
+    )

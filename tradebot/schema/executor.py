@@ -270,12 +270,10 @@ class MigrationExecutor(django_executor.MigrationExecutor):
         self, migration: Migration, dropped: Sequence[Loss], *, backwards: bool
     ) -> None:
         """Keep what will be dropped, in the transaction that drops it."""
-        if not self.keep_dropped or not migration.atomic:
-            return
         budget = LockBudget()
         key = (migration.app_label, migration.name)
         for loss in dropped:
-            if loss.can_be_kept:
+            if loss.is_kept_by(self, migration):
                 archive = keep(
                     self.connection, key, loss, backwards=backwards, budget=budget
                 )

@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
+from tradebot.schema.dropped import Loss, planned_losses
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.locks import Effect, LockMode, Work, predict, read_schema
 from tradebot.schema.revisions import MigrationKey
@@ -50,6 +51,22 @@ class PlannedStatement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDrop:
+    """A table with rows that is dropped, or columns of it."""
+
+    table: str
+    columns: tuple[str, ...]
+    """Empty where the table goes as a whole."""
+    rows: int
+    bytes: int
+    """Of the table, 0 on SQLite."""
+    kept: bool
+    """False where the rows would be lost."""
+    seconds: float | None
+    """About how long keeping them takes, which holds up who writes to the table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedMigration:
     app: str
     name: str
@@ -58,6 +75,7 @@ class PlannedMigration:
     backwards: bool
     atomic: bool
     reversible: bool
+    drops: tuple[PlannedDrop, ...]
     statements: tuple[PlannedStatement, ...]
 
 
@@ -87,6 +105,7 @@ def plan_run(executor: MigrationExecutor, plan: Steps) -> RunPlan:
         for table in statement.locks
     }
     sizes = _sizes(executor.connection) if locked else {}
+    losses = planned_losses(executor, plan)
     return RunPlan(
         migrations=tuple(
             PlannedMigration(
@@ -96,6 +115,11 @@ def plan_run(executor: MigrationExecutor, plan: Steps) -> RunPlan:
                 backwards=backwards,
                 atomic=migration.atomic,
                 reversible=all(each.reversible for each in migration.operations),
+                drops=tuple(
+                    _drop(executor, migration, loss)
+                    for dropping, loss in losses
+                    if dropping == migration
+                ),
                 statements=statements[key(migration)],
             )
             for migration, backwards in plan
@@ -145,6 +169,18 @@ def _replay(
                 planned.append(_planned(step, sql, effect, existing))
             result[key(migration)] = tuple(planned)
     return result
+
+
+def _drop(executor: MigrationExecutor, migration: Migration, loss: Loss) -> PlannedDrop:
+    kept = loss.is_kept_by(executor, migration)
+    return PlannedDrop(
+        table=loss.table,
+        columns=loss.columns,
+        rows=loss.rows,
+        bytes=loss.bytes,
+        kept=kept,
+        seconds=round(loss.keeping_s, 1) if kept else None,
+    )
 
 
 def _planned(
@@ -200,6 +236,8 @@ def format_plan(plan: RunPlan, *, width: int = 100) -> Iterator[str]:
             *([f"revision {migration.revision}"] if migration.revision else []),
         ]
         yield f"{migration.app}.{migration.name}  ({', '.join(facts)})"
+        for drop in migration.drops:
+            yield f"    {_fate(drop)}"
         for statement in migration.statements:
             sql = ("in batches: " if statement.in_batches else "") + statement.sql
             yield f"    {sql if len(sql) <= width - 4 else sql[: width - 5] + '…'}"
@@ -209,6 +247,20 @@ def format_plan(plan: RunPlan, *, width: int = 100) -> Iterator[str]:
                 yield "        may lock anything: it cannot be told beforehand"
     if plan.tables:
         yield "Locks that hold up others are waited for in turns of milliseconds."
+
+
+def _fate(drop: PlannedDrop) -> str:
+    what = f"{', '.join(drop.columns)} of " if drop.columns else ""
+    if drop.seconds is None:
+        return (
+            f"LOSES {what}{drop.table} ({drop.rows:,} rows): refused without "
+            "--accept-data-loss"
+        )
+    time = f"about {drop.seconds:,.0f} s" if drop.seconds >= 1 else "less than 1 s"
+    return (
+        f"keeps {what}{drop.table} ({drop.rows:,} rows, {time}, holds up writers "
+        "meanwhile)"
+    )
 
 
 def _effect(

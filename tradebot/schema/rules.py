@@ -218,6 +218,8 @@ def _violation(connection: BaseDatabaseWrapper, rule: DataRule) -> Violation:
             cursor.execute(rule.setup)
         cursor.execute(f"SELECT count(*) FROM {table} WHERE {rule.where}")
         (count,) = cursor.fetchone()
+        if not count:
+            return Violation(rule=rule, count=0, rows=())
         cursor.execute(
             f"SELECT {columns} FROM {table} WHERE {rule.where} "
             f"ORDER BY {connection.ops.quote_name(rule.key)} LIMIT {SHOWN_ROWS}"

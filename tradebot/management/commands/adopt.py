@@ -136,10 +136,11 @@ class Command(SchemaCommand):
         with transaction.atomic(using=connection.alias):
             adoption.adopt(connection, found)
             executor = MigrationExecutor(connection)
-            plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-            result = plan_run(executor, plan), list(violations_of(executor, plan))
             transaction.set_rollback(True, using=connection.alias)
-        return result
+        # It has read what is applied. What follows takes its time, for which nobody
+        # who starts the old program shall have to wait.
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        return plan_run(executor, plan), violations_of(executor, plan)
 
     def _close(self, connection: BaseDatabaseWrapper) -> None:
         close = partial(adoption.close_way_back, connection)
