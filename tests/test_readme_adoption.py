@@ -132,7 +132,7 @@ class Installation:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
         assert (result.returncode == 0) == succeeds, (script, result.stdout)
