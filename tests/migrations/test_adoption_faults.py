@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -153,12 +153,18 @@ def test_table_in_use_is_waited_for_and_given_up_by_name(
     # As Alembic does it, which others may read meanwhile.
     update = "UPDATE alembic_version SET version_num = version_num"
     with holding(connection, update) as other:
-        release = threading.Timer(1.5, other.close)
-        release.start()
-        output = run(connection, "adopt")
-        release.join()
-    assert "Waiting for alembic_version, django_migrations, held by pid" in output
-    assert output.index("Waiting") < output.index("Taken over")
+
+        class Ending(StringIO):
+            def write(self, line: str) -> int:
+                if "Waiting for" in line:
+                    other.close()
+                return super().write(line)
+
+        told = Ending()
+        assert "Taken over" in run(connection, "adopt", stderr=told)
+    assert "Waiting for alembic_version, django_migrations, held by pid" in (
+        told.getvalue()
+    )
 
     given_up("unadopt")
     given_up("adopt", "--close")

@@ -248,8 +248,11 @@ def check_way_back(connection: BaseDatabaseWrapper) -> None:
 
 def is_given_back(connection: BaseDatabaseWrapper) -> bool:
     """Ask whether a database that was taken over is the old program's again."""
-    heads = _read_heads(connection)
-    return heads == [documented_head().id] and History(connection).has_table()
+    return (
+        _read_heads(connection) == [documented_head().id]
+        and History(connection).has_table()
+        and not MigrationRecorder(connection).has_table()
+    )
 
 
 def give_back(connection: BaseDatabaseWrapper) -> None:
