@@ -9,11 +9,12 @@ that comes the way back from the documented head: once to where both tables are 
 once to where a column is. Meanwhile 20 reads and 20 writes a second go on, but where
 their tables are gone.
 
-Prints for each step the time, the longest wait of a query, beside the longest one
-without any step, for how long ACCESS EXCLUSIVE was held at a stretch on one of the two
-tables, and the most memory that the process had, beside that for a tenth of the rows;
-and the migrations that took more than a second. Then whether each row is as it was, as
-text on the way back, and none that was written meanwhile is missing.
+Prints for each step the time, the longest wait of a query, beside the longest one in
+another database of the server at that time, for how long ACCESS EXCLUSIVE was held at a
+stretch on one of the two tables, and the most memory that the process had, beside that
+for a tenth of the rows; and the migrations that took more than a second. Then whether
+each row is as it was, as text on the way back, and none that was written meanwhile is
+missing.
 
 It takes half an hour and 15 GB on the disk of the server.
 """
@@ -46,7 +47,6 @@ from tests.processes import ROOT, database_url, environment  # noqa: E402
 
 USERS, BOTS_EACH = 1_000, 25
 RATE_HZ = 10  # of the reads and of the writes of each of the two tables
-CONTROL_S = 30.0
 BUSY, QUIET = True, False
 # The commands, and whether the tables are read and written meanwhile: not where they
 # are dropped and come back.
@@ -151,6 +151,7 @@ class Result:
     seconds: float
     wait_ms: float | None
     """None where there were no readers and writers."""
+    elsewhere_ms: float
     held_ms: float
     memory_mb: float
     slow: list[tuple[str, float]] = field(default_factory=list)
@@ -226,7 +227,6 @@ def run(url: str, command: str) -> tuple[float, float]:
 
 @contextmanager
 def readers_and_writers(url: str, rows: dict[str, int]) -> Iterator[list[Load]]:
-    """Read and write both tables, after a look at how long that takes by itself."""
     with ExitStack() as stack:
         loads = [
             stack.enter_context(
@@ -240,10 +240,6 @@ def readers_and_writers(url: str, rows: dict[str, int]) -> Iterator[list[Load]]:
             )
             for table in READ
         ]
-        began = time.monotonic()
-        time.sleep(CONTROL_S)
-        longest = max(load.longest_ms(began, time.monotonic()) for load in loads)
-        _say(f"longest wait without a step: {longest:.0f} ms")
         yield loads
     for load, table in zip(loads, READ, strict=True):
         _say(f"{table}: {len(load.errors)} queries failed")
@@ -251,8 +247,27 @@ def readers_and_writers(url: str, rows: dict[str, int]) -> Iterator[list[Load]]:
             _say(f"    {error}")
 
 
+@contextmanager
+def elsewhere() -> Iterator[Load]:
+    """Read and write a table of a database to which nothing else happens."""
+    with scratch_database() as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE quiet (id serial PRIMARY KEY, value numeric)")
+            cursor.execute(
+                "INSERT INTO quiet (value) SELECT n FROM generate_series(1, 1000) n"
+            )
+        with Load(
+            database_url(connection),
+            read="SELECT value FROM quiet WHERE id = %s",
+            write="INSERT INTO quiet (value) VALUES (1)",
+            rows=1000,
+            rate_hz=2 * RATE_HZ,
+        ) as load:
+            yield load
+
+
 def measure(
-    connection: BaseDatabaseWrapper, command: str, loads: Sequence[Load]
+    connection: BaseDatabaseWrapper, command: str, loads: Sequence[Load], quiet: Load
 ) -> Result:
     url = database_url(connection)
     with ExitStack() as stack:
@@ -265,6 +280,7 @@ def measure(
         step=command,
         seconds=seconds,
         wait_ms=max((load.longest_ms(began, ended) for load in loads), default=None),
+        elsewhere_ms=quiet.longest_ms(began, ended),
         held_ms=max(each[0] for each in held),
         memory_mb=memory_mb,
         slow=_slow_migrations(connection, time.monotonic() - began),
@@ -281,12 +297,12 @@ def play(connection: BaseDatabaseWrapper, rows: dict[str, int]) -> list[Result]:
     results, inserted = [], dict.fromkeys(READ, 0)
     for busy, commands in STEPS:
         with ExitStack() as stack:
-            loads = []
+            quiet, loads = stack.enter_context(elsewhere()), []
             if busy:
                 url = database_url(connection)
                 loads = stack.enter_context(readers_and_writers(url, rows))
             for command in commands:
-                results.append(measure(connection, command, loads))
+                results.append(measure(connection, command, loads, quiet))
                 if command in AT_DOCUMENTED_HEAD:
                     back = checksums(connection, rows, as_written=True)
                     _tell(f"after {command}, as written", written, back)
@@ -316,7 +332,10 @@ def main() -> None:
         }  # fmt: skip
         with scratch_database() as connection:
             played.append(play(connection, rows))
-    _say(f"\n{'':24} {'s':>8} {'wait ms':>8} {'held ms':>8} {'MB':>6} {'of 1/10':>8}")
+    _say(
+        f"\n{'':24} {'s':>8} {'wait ms':>8} {'elsewhere':>9} {'held ms':>8} {'MB':>6} "
+        f"{'of 1/10':>8}"
+    )
     for result, tenth in zip(*played, strict=True):
         _say(f"{_line(result)} {tenth.memory_mb:8.0f}")
         for name, seconds in result.slow:
@@ -326,8 +345,8 @@ def main() -> None:
 def _line(result: Result) -> str:
     wait = "-" if result.wait_ms is None else f"{result.wait_ms:.0f}"
     return (
-        f"{result.step:24} {result.seconds:8.1f} {wait:>8} {result.held_ms:8.0f} "
-        f"{result.memory_mb:6.0f}"
+        f"{result.step:24} {result.seconds:8.1f} {wait:>8} "
+        f"{result.elsewhere_ms:9.0f} {result.held_ms:8.0f} {result.memory_mb:6.0f}"
     )
 
 
