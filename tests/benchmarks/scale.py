@@ -3,17 +3,18 @@
     python -m tests.with_postgres python -m tests.benchmarks.scale [TRADES [BACKTESTS]]
 
 The database of the program before this one gets 5,000,000 trades and 1,000,000
-backtests of 1,000 users with 25 bots each. ``adopt --plan``, ``adopt``, ``migrate``,
-``drift``, ``unadopt``, and ``adopt`` and ``migrate`` again run on it, each as a process
-of its own, and after them the ways back to documented revisions: one that drops a
-column of the backtests, one that drops both tables. Meanwhile 20 reads and 20 writes a
-second go on, but where their tables are gone.
+backtests of 1,000 users with 25 bots each. It is taken over, migrated and given back,
+and taken over and migrated again, by commands that are processes of their own; before
+that comes the way back from the documented head: once to where both tables are gone,
+once to where a column is. Meanwhile 20 reads and 20 writes a second go on, but where
+their tables are gone.
 
-Prints for each step the time, the longest wait of a query, beside the longest one
-without any step, for how long ACCESS EXCLUSIVE was held at a stretch on one of the two
-tables, and the most memory that the process had, beside that for a tenth of the rows;
-and the migrations that took more than a second. Then whether each row is as it was, as
-text on the way back, and none that was written meanwhile is missing.
+Prints for each step the time, the longest wait of a query, beside the longest one in
+another database of the server at that time, for how long ACCESS EXCLUSIVE was held at a
+stretch on one of the two tables, and the most memory that the process had, beside that
+for a tenth of the rows; and the migrations that took more than a second. Then whether
+each row is as it was, as text on the way back, and none that was written meanwhile is
+missing.
 
 It takes half an hour and 15 GB on the disk of the server.
 """
@@ -25,7 +26,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,20 +47,15 @@ from tests.processes import ROOT, database_url, environment  # noqa: E402
 
 USERS, BOTS_EACH = 1_000, 25
 RATE_HZ = 10  # of the reads and of the writes of each of the two tables
-CONTROL_S = 30.0
+BUSY, QUIET = True, False
+# The commands, and whether the tables are read and written meanwhile: not where they
+# are dropped and come back.
 STEPS = (
-    ("adopt", "--plan"),
-    ("adopt",),
-    ("migrate",),
-    ("drift",),
-    ("unadopt",),
-    ("adopt",),
-    ("migrate",),
-    ("migrate", "8dff47bdfa5f"),
-    ("migrate",),
+    (BUSY, ("adopt --plan", "adopt", "migrate", "drift", "unadopt", "adopt")),
+    (QUIET, ("migrate e2cbe40c4a2c", "migrate b7e3f2c1a9d8")),
+    (BUSY, ("migrate 8dff47bdfa5f", "migrate")),
 )
-# The tables of the readers and writers go and come back.
-QUIET_STEPS = (("migrate", "e2cbe40c4a2c"), ("migrate",))
+AT_DOCUMENTED_HEAD = ("unadopt", "migrate b7e3f2c1a9d8")
 
 # By the table: the rows of ids 1 to %s. Some NULLs are filled by the migrations.
 FILL: dict[str, LiteralString] = {
@@ -155,6 +151,7 @@ class Result:
     seconds: float
     wait_ms: float | None
     """None where there were no readers and writers."""
+    elsewhere_ms: float
     held_ms: float
     memory_mb: float
     slow: list[tuple[str, float]] = field(default_factory=list)
@@ -204,11 +201,11 @@ def checksums(
     return found
 
 
-def run(url: str, command: tuple[str, ...]) -> tuple[str, float, float]:
-    """Run a command; return its output, the seconds, and the most MB it had."""
+def run(url: str, command: str) -> tuple[float, float]:
+    """Run a command; return the seconds, and the most MB that it had."""
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "manage.py", *command],
+        [sys.executable, "manage.py", *command.split()],
         cwd=ROOT,
         env=environment(DJANGO_SETTINGS_MODULE="tests.settings", DATABASE_URL=url),
         stdout=subprocess.PIPE,
@@ -224,14 +221,14 @@ def run(url: str, command: tuple[str, ...]) -> tuple[str, float, float]:
     seconds = time.monotonic() - began
     output, _ = process.communicate()
     if process.returncode != 0:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
-    return output, seconds, memory_kb / 1024
+        sys.exit(f"{command} ended with {process.returncode}:\n{output}")
+    return seconds, memory_kb / 1024
 
 
 @contextmanager
 def readers_and_writers(url: str, rows: dict[str, int]) -> Iterator[list[Load]]:
     with ExitStack() as stack:
-        yield [
+        loads = [
             stack.enter_context(
                 Load(
                     url,
@@ -243,73 +240,83 @@ def readers_and_writers(url: str, rows: dict[str, int]) -> Iterator[list[Load]]:
             )
             for table in READ
         ]
+        yield loads
+    for load, table in zip(loads, READ, strict=True):
+        _say(f"{table}: {len(load.errors)} queries failed")
+        for error in sorted(set(load.errors)):
+            _say(f"    {error}")
+
+
+@contextmanager
+def elsewhere() -> Iterator[Load]:
+    """Read and write a table of a database to which nothing else happens."""
+    with scratch_database() as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE quiet (id serial PRIMARY KEY, value numeric)")
+            cursor.execute(
+                "INSERT INTO quiet (value) SELECT n FROM generate_series(1, 1000) n"
+            )
+        with Load(
+            database_url(connection),
+            read="SELECT value FROM quiet WHERE id = %s",
+            write="INSERT INTO quiet (value) VALUES (1)",
+            rows=1000,
+            rate_hz=2 * RATE_HZ,
+        ) as load:
+            yield load
 
 
 def measure(
-    connection: BaseDatabaseWrapper, command: tuple[str, ...], loads: list[Load]
+    connection: BaseDatabaseWrapper, command: str, loads: Sequence[Load], quiet: Load
 ) -> Result:
     url = database_url(connection)
     with ExitStack() as stack:
         held = [stack.enter_context(watching(url, table)) for table in READ]
         began = time.monotonic()
-        _, seconds, memory_mb = run(url, command)
+        seconds, memory_mb = run(url, command)
         ended = time.monotonic()
         time.sleep(1)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT action || ' ' || app || '.' || name, seconds "
-            "FROM tradebot_schema_events WHERE seconds > 1 "
-            "AND at > clock_timestamp() - %s * interval '1 second' ORDER BY id"
-            if _has_history(connection)
-            else "SELECT '', 0 WHERE %s IS NULL",
-            [time.monotonic() - began],
-        )
-        slow = cursor.fetchall()
-    return Result(
-        step=" ".join(command),
+    result = Result(
+        step=command,
         seconds=seconds,
         wait_ms=max((load.longest_ms(began, ended) for load in loads), default=None),
+        elsewhere_ms=quiet.longest_ms(began, ended),
         held_ms=max(each[0] for each in held),
         memory_mb=memory_mb,
-        slow=slow,
+        slow=_slow_migrations(connection, time.monotonic() - began),
     )
+    _say(_line(result))
+    return result
 
 
 def play(connection: BaseDatabaseWrapper, rows: dict[str, int]) -> list[Result]:
-    """Do all steps on one database; print the longest wait without any."""
+    """Do all steps on one database."""
     build(connection, rows)
     meant = checksums(connection, rows, as_written=False)
     written = checksums(connection, rows, as_written=True)
-    results = []
-    with readers_and_writers(database_url(connection), rows) as loads:
-        began = time.monotonic()
-        time.sleep(CONTROL_S)
-        longest = max(load.longest_ms(began, time.monotonic()) for load in loads)
-        _say(f"longest wait without a step: {longest:.0f} ms")
-        for command in STEPS:
-            results.append(measure(connection, command, loads))
-            _say(_line(results[-1]))
-            if command == ("unadopt",):
-                back = checksums(connection, rows, as_written=True)
-                _tell("on the way back, as written", written, back)
-        _tell("at the head", meant, checksums(connection, rows, as_written=False))
-    for load, table in zip(loads, READ, strict=True):
+    results, inserted = [], dict.fromkeys(READ, 0)
+    for busy, commands in STEPS:
+        with ExitStack() as stack:
+            quiet, loads = stack.enter_context(elsewhere()), []
+            if busy:
+                url = database_url(connection)
+                loads = stack.enter_context(readers_and_writers(url, rows))
+            for command in commands:
+                results.append(measure(connection, command, loads, quiet))
+                if command in AT_DOCUMENTED_HEAD:
+                    back = checksums(connection, rows, as_written=True)
+                    _tell(f"after {command}, as written", written, back)
+        for table, load in zip(READ, loads, strict=False):
+            inserted[table] += load.written
+    _tell("at the head", meant, checksums(connection, rows, as_written=False))
+    for table, count in inserted.items():
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT count(*) FROM {table} WHERE id > %s",  # noqa: S608  # ours
                 [rows[table]],
             )
-            (count,) = cursor.fetchone()
-        _say(
-            f"{table}: {load.written:,} rows written meanwhile, {count:,} are there; "
-            f"{len(load.errors)} queries failed"
-        )
-        for error in sorted(set(load.errors)):
-            _say(f"    {error}")
-    for command in QUIET_STEPS:
-        results.append(measure(connection, command, []))
-        _say(_line(results[-1]))
-    _tell("at the head", meant, checksums(connection, rows, as_written=False))
+            (there,) = cursor.fetchone()
+        _say(f"{table}: {count:,} rows written meanwhile, {there:,} are there")
     return results
 
 
@@ -325,7 +332,10 @@ def main() -> None:
         }  # fmt: skip
         with scratch_database() as connection:
             played.append(play(connection, rows))
-    _say(f"\n{'':24} {'s':>8} {'wait ms':>8} {'held ms':>8} {'MB':>6} {'of 1/10':>8}")
+    _say(
+        f"\n{'':24} {'s':>8} {'wait ms':>8} {'elsewhere':>9} {'held ms':>8} {'MB':>6} "
+        f"{'of 1/10':>8}"
+    )
     for result, tenth in zip(*played, strict=True):
         _say(f"{_line(result)} {tenth.memory_mb:8.0f}")
         for name, seconds in result.slow:
@@ -335,8 +345,8 @@ def main() -> None:
 def _line(result: Result) -> str:
     wait = "-" if result.wait_ms is None else f"{result.wait_ms:.0f}"
     return (
-        f"{result.step:24} {result.seconds:8.1f} {wait:>8} {result.held_ms:8.0f} "
-        f"{result.memory_mb:6.0f}"
+        f"{result.step:24} {result.seconds:8.1f} {wait:>8} "
+        f"{result.elsewhere_ms:9.0f} {result.held_ms:8.0f} {result.memory_mb:6.0f}"
     )
 
 
@@ -347,11 +357,21 @@ def _tell(
     _say(f"rows {when}: {', '.join(changed) + ' DIFFER' if changed else 'as before'}")
 
 
-def _has_history(connection: BaseDatabaseWrapper) -> bool:
+def _slow_migrations(
+    connection: BaseDatabaseWrapper, age_s: float
+) -> list[tuple[str, float]]:
+    """Return the migrations of the last seconds that took more than one."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('tradebot_schema_events') IS NOT NULL")
-        (found,) = cursor.fetchone()
-    return bool(found)
+        if not cursor.fetchone()[0]:
+            return []
+        cursor.execute(
+            "SELECT action || ' ' || app || '.' || name, seconds "
+            "FROM tradebot_schema_events WHERE seconds > 1 "
+            "AND at > clock_timestamp() - %s * interval '1 second' ORDER BY id",
+            [age_s],
+        )
+        return list(cursor.fetchall())
 
 
 def _say(line: str) -> None:

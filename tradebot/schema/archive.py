@@ -126,9 +126,9 @@ def kept_values(connection: BaseDatabaseWrapper) -> list[KeptValues]:
     return [found for name in names if (found := _kept_values(connection, name)).rows]
 
 
-def delete_values(connection: BaseDatabaseWrapper, found: KeptValues) -> None:
-    """Empty an archive; the table stays, for what reads it on the way back."""
-    name = connection.ops.quote_name(found.archive)
+def empty(connection: BaseDatabaseWrapper, archive: str) -> None:
+    """Delete all rows of an archive; the table stays, for what reads it."""
+    name = connection.ops.quote_name(archive)
     truncate = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {name}" if truncate else f"DELETE FROM {name}")

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
-from tradebot.schema.archive import PREFIX
+from tradebot.schema.archive import PREFIX, empty
 from tradebot.schema.batches import run_batches
 from tradebot.schema.contention import LockBudget
 from tradebot.schema.faults import DataLossError
@@ -396,7 +396,11 @@ def _give_back_columns(
         # and another one never overwrite what was written in between.
         statement = (
             f"WITH kept AS (DELETE FROM {archive.table} WHERE {{rows}} RETURNING *) "
-            f"UPDATE {table} SET {settings} FROM kept WHERE {table}.{key} = kept.{key}"
+            f"UPDATE {table} SET {settings} FROM kept WHERE {table}.{key} = kept.{key} "
+            # Otherwise the server may read the whole table for a batch: it knows
+            # nothing of the archive yet.
+            f"AND {table}.{key} BETWEEN (SELECT min({key}) FROM kept) "
+            f"AND (SELECT max({key}) FROM kept)"
         )
         step = Batches(
             table=archive.table, key=archive.key, todo=todo, statement=statement
@@ -428,10 +432,13 @@ def _give_back_table(
             f"INSERT INTO {table} ({names}) "
             f"SELECT {values} FROM {archive.table} AS kept WHERE {todo}"
         )
-        cursor.execute(
-            f"DELETE FROM {archive.table} "
-            f"WHERE {_has_parents(quote, archive.table, columns, parents)}"
-        )
+        if cursor.rowcount == archive.rows:
+            empty(connection, archive.table)
+        else:
+            cursor.execute(
+                f"DELETE FROM {archive.table} "
+                f"WHERE {_has_parents(quote, archive.table, columns, parents)}"
+            )
         if archive.last_key is not None:
             _carry_on(connection, archive.table_name, archive.key, archive.last_key)
 

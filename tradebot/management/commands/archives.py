@@ -12,7 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tradebot.management.base import SchemaCommand
-from tradebot.schema.archive import KeptValues, delete_values, kept_values
+from tradebot.schema.archive import KeptValues, empty, kept_values
 from tradebot.schema.dropped import Archive, archives, purge
 from tradebot.schema.lock import migration_lock
 from tradebot.schema.preflight import check_lock
@@ -91,7 +91,7 @@ class Command(SchemaCommand):
     def _purge(self, connection: BaseDatabaseWrapper, names: Sequence[str]) -> None:
         for each in _chosen(connection, names):
             if isinstance(each, KeptValues):
-                delete_values(connection, each)
+                empty(connection, each.archive)
             else:
                 purge(connection, each)
             self.stderr.write(f"Deleted {each}.")
