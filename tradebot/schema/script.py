@@ -35,6 +35,7 @@ import tradebot
 from tradebot.errors import TradeBotError
 from tradebot.schema import history, lock
 from tradebot.schema.checksum import checksum
+from tradebot.schema.lean_state import LeanState
 from tradebot.schema.preflight import MINIMUM_VERSION
 from tradebot.schema.psql import alone, literal, lock_budget, only_if, transaction
 from tradebot.schema.rules import DataRule, rules_of
@@ -106,7 +107,7 @@ def write_script(start: State, end: State, route: Route | None = None) -> Iterat
     """
     connection = _OfflineConnection()
     route = route or find_route(start, end)
-    state = ProjectState(real_apps=route.loader.unmigrated_apps)
+    state: ProjectState = LeanState(real_apps=route.loader.unmigrated_apps)
     for migration in route.before:
         migration.mutate_state(state, preserve=False)
     rules = _rules(connection, state, route)

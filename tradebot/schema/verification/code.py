@@ -20,7 +20,7 @@ from django.db.migrations.state import ProjectState
 
 from tradebot.errors import TradeBotError
 from tradebot.schema.catalogue import Catalogue, replaying
-from tradebot.schema.catalogue.replay import Replay, no_garbage_collection
+from tradebot.schema.catalogue.replay import Replay
 from tradebot.schema.lean_state import LeanState
 from tradebot.schema.revisions import MigrationKey, Revision, declared, ordered
 from tradebot.schema.scratch import replay_all
@@ -185,7 +185,7 @@ class Subject:
             if connection.vendor == "sqlite":
                 # It cannot be done within a transaction, in which savepoints are.
                 connection.disable_constraint_checking()
-            with no_garbage_collection(), transaction.atomic(using=connection.alias):
+            with transaction.atomic(using=connection.alias):
                 yield replay
 
     def _moves(self, *, squashed: bool) -> list[Move]:
@@ -197,10 +197,9 @@ class Subject:
         )
         state: ProjectState = LeanState(real_apps=loader.unmigrated_apps)
         moves = []
-        with no_garbage_collection():
-            for key in order:
-                moves.append(self._move(loader.graph.nodes[key], state))
-                state = moves[-1].after
+        for key in order:
+            moves.append(self._move(loader.graph.nodes[key], state))
+            state = moves[-1].after
         return moves
 
     def _move(self, migration: Migration, before: ProjectState) -> Move:

@@ -63,7 +63,8 @@ def _make_tables(connection: BaseDatabaseWrapper, state: ProjectState) -> None:
         if model._meta.managed and not model._meta.proxy
     }
     with StepEditor(connection) as editor:
-        for model in TopologicalSorter(models).static_order():
+        order: Any = TopologicalSorter(models).static_order()
+        for model in order:
             editor.create_model(model)
     replay_all(connection, editor.steps)
 

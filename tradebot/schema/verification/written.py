@@ -18,7 +18,7 @@ from tradebot.schema.verification.results import Problem
 
 _NAME = re.compile(r"\d{4}_[a-z]+(_[a-z0-9]+)+")
 _ID = re.compile(r"[0-9a-f]{12}")
-_HISTORY = "2"
+_HISTORY = "52151e7c28d22d55"
 """What the documented history is: the old program's is over and never changes."""
 _SQUASH = "squash all documented migrations of the app that change the schema"
 
