@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.apps import apps
 from django.conf import settings
 from django.db import transaction
@@ -28,7 +29,7 @@ from tradebot.schema.steps import AnyStep, compile_migration
 
 
 class BrokenError(TradeBotError):
-    """A migration cannot be replayed at all."""
+    """Something cannot be tried at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ class Move:
 
     def apply(self, connection: BaseDatabaseWrapper) -> None:
         """Apply it in a scratch database. Raises BrokenError."""
-        with _told(self.migration, "be applied"):
+        with told(f"{label(self.migration)} cannot be applied"):
             if connection.vendor == "postgresql":
                 replay_all(connection, self.steps)
                 return
@@ -127,7 +128,7 @@ class Move:
 
     def undo(self, connection: BaseDatabaseWrapper) -> None:
         """Undo it in a scratch database. Raises BrokenError and IrreversibleError."""
-        with _told(self.migration, "be undone"):
+        with told(f"{label(self.migration)} cannot be undone"):
             if connection.vendor == "postgresql":
                 replay_all(connection, self.undo_steps(connection))
                 return
@@ -155,6 +156,12 @@ class Subject:
     def short_way(self) -> list[Move]:
         """What a new database takes: squashed migrations in place of the others."""
         return self._moves(squashed=True)
+
+    def newest_state(self) -> ProjectState:
+        """Return the models as all migrations leave them."""
+        newest = self.chain[-1].after
+        models = {key: model.clone() for key, model in newest.models.items()}
+        return ProjectState(models, newest.real_apps)
 
     @cached_property
     def catalogues(self) -> list[Catalogue]:
@@ -203,7 +210,7 @@ class Subject:
         return moves
 
     def _move(self, migration: Migration, before: ProjectState) -> Move:
-        with _told(migration, "be compiled"):
+        with told(f"{label(migration)} cannot be compiled"):
             steps: tuple[AnyStep, ...] = ()
             if self.vendor == "postgresql":
                 compiled, after = compile_migration(self.connection, migration, before)
@@ -224,14 +231,14 @@ def taken_back(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 @contextmanager
-def _told(migration: Migration, what: str) -> Iterator[None]:
-    """Say which migration it is that fails, whatever the reason."""
+def told(what: str) -> Iterator[None]:
+    """Turn any failure but that of the server into a BrokenError that says what."""
     try:
         yield
     except IrreversibleError:
         raise
     except Exception as error:
+        if isinstance(error.__cause__, psycopg.OperationalError):
+            raise
         reason = " ".join(str(error).split())
-        raise BrokenError(
-            f"{label(migration)} cannot {what}: {type(error).__name__}: {reason}"
-        ) from error
+        raise BrokenError(f"{what}: {type(error).__name__}: {reason}") from error

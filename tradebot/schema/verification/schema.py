@@ -21,16 +21,16 @@ from tradebot.schema.verification.code import (
     Subject,
     label,
     taken_back,
+    told,
 )
 from tradebot.schema.verification.results import Problem
 
 
 def check_models(subject: Subject) -> Iterator[Problem]:
     """Compare the models with the migrations, and both with what these make."""
-    loader: Any = subject.code.loader(squashed=False)
-    state = loader.project_state()
-    detector = MigrationAutodetector(state, subject.code.models)
-    changes = detector.changes(graph=loader.graph)
+    newest = subject.newest_state()
+    detector = MigrationAutodetector(newest, subject.code.models)
+    changes = detector.changes(graph=subject.code.loader(squashed=False).graph)
     for app, migrations in changes.items():
         for migration in migrations:
             for operation in migration.operations:
@@ -42,7 +42,8 @@ def check_models(subject: Subject) -> Iterator[Problem]:
     if subject.vendor != "postgresql":
         return  # SQLite spells the same table in several ways
     with subject.scratch() as replay:
-        _make_tables(replay.connection, state)
+        with told("the tables of the models cannot be made"):
+            _make_tables(replay.connection, newest)
         expected = replay.read()
     for each in compare(expected, subject.catalogues[-1]):
         yield Problem(

@@ -12,7 +12,7 @@ from tradebot.schema.scratch import replay_all
 from tradebot.schema.script import ScriptError, as_sql, write_script
 from tradebot.schema.states import BASE, Route, State, covered, route_on
 from tradebot.schema.steps import Batches, LiveStep, Step
-from tradebot.schema.verification.code import Move, Subject, label
+from tradebot.schema.verification.code import Move, Subject, label, told
 from tradebot.schema.verification.results import Problem
 
 _APPLYING = re.compile(r"^\\echo Applying (\S+)$", re.MULTILINE)
@@ -105,14 +105,16 @@ def _sql_forms(subject: Subject) -> Iterator[Problem]:
     """Try the SQL that takes the place of Python code in a script."""
     if not any(_forms(move) for move in subject.chain):
         return
+    catalogues = subject.catalogues
     with subject.scratch() as replay:
         for place, move in enumerate(subject.chain):
             forms = _forms(move)
             if not forms:
                 move.apply(replay.connection)
                 continue
-            replay_all(replay.connection, forms)
-            for each in compare(subject.catalogues[place + 1], replay.read()):
+            with told(f"the SQL form of {label(move.migration)} cannot be executed"):
+                replay_all(replay.connection, forms)
+            for each in compare(catalogues[place + 1], replay.read()):
                 yield Problem(
                     message=f"the SQL form of {label(move.migration)} makes another "
                     f"schema than its Python code: {each}",

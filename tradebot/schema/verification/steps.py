@@ -23,7 +23,7 @@ from tradebot.schema.steps import (
     is_done,
     statements_of,
 )
-from tradebot.schema.verification.code import Move, Subject, label, taken_back
+from tradebot.schema.verification.code import Move, Subject, label, taken_back, told
 from tradebot.schema.verification.results import Problem
 
 _DONE = "correct its done query: it says whether the statements have been executed"
@@ -217,7 +217,8 @@ def check_locks(subject: Subject) -> Iterator[Problem]:
     with subject.scratch() as scratch:
         for place, move in enumerate(subject.chain):
             if place in later:
-                yield from _locks(scratch.connection, move)
+                with told(f"{label(move.migration)} cannot be applied"):
+                    yield from _locks(scratch.connection, move)
             else:
                 move.apply(scratch.connection)
 
