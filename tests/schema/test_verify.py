@@ -201,3 +201,11 @@ def test_checks_that_sqlite_has_not_are_left_out(
         "defaults",
     ]
     assert results["steps"].left_out == "not on SQLite"
+
+
+def test_document_has_a_row_for_each_check() -> None:
+    text = (django_settings.BASE_DIR / "docs" / "operations.md").read_text()
+    section = text.partition("\n## Verify\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+
+    assert [line.split("`")[1] for line in rows] == [check.name for check in CHECKS]
