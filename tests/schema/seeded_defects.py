@@ -1,14 +1,14 @@
 """Defects to sow in a copy of the migrations, and which check has to name each.
 
-A copy is all there is up to the documented head, which is soon replayed, or all of the
-program; a defect is a small change to it.
+A defect is a small change to a copy of all the program, or of what it was up to the
+documented head, or of a ``short`` form of that, which is soon replayed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from django.db import migrations, models
 from django.db.migrations import Migration
@@ -68,11 +68,14 @@ class Copy:
         self,
         *operations: Operation,
         key: MigrationKey = NEW,
-        after: Iterable[MigrationKey] = (PNL, MERGE),
+        after: Iterable[MigrationKey] = (),
         **attributes: Any,
     ) -> None:
         """Add a migration; the models follow it."""
-        added = migration(key, after, operations=list(operations), **attributes)
+        newest = PNL if PNL in self.migrations else SQUASHED_TRADES
+        added = migration(
+            key, after or (newest, MERGE), operations=list(operations), **attributes
+        )
         self.migrations[key] = added
         self.models = added.mutate_state(bare(self.models), preserve=False)
 
@@ -98,6 +101,39 @@ class Copy:
                 *rest,
             ],
         )
+
+
+def documented_part(code: Code) -> Code:
+    """Return a code without what came after the documented head, and its old models."""
+    keys = {each.migration for each in code.revisions()}
+    return Code(
+        migrations={
+            key: each
+            for key, each in code.migrations.items()
+            if key in keys or (each.replaces and key[0] in code.own)
+        },
+        models=code.models,
+        own=code.own,
+    )
+
+
+def short_form(documented: Code) -> Code:
+    """Return a code whose history begins with what were squashed migrations."""
+    squashed = {
+        key[0]: key for key, each in documented.migrations.items() if each.replaces
+    }
+    made = {}
+    for key in (*squashed.values(), KEYS, MERGE):
+        there = documented.migrations[key]
+        after = {
+            parent if parent in (KEYS, MERGE) else squashed[parent[0]]
+            for parent in there.dependencies
+        }
+        own = {"revision": "b7e3f2c1a9d8", "revises": ()} if key == MERGE else {}
+        made[key] = migration(
+            key, sorted(after - {key}), operations=there.operations, **own
+        )
+    return Code(migrations=made, models=documented.models, own=documented.own)
 
 
 def bare(state: ProjectState) -> ProjectState:
@@ -140,8 +176,7 @@ class Defect:
     sow: Callable[[Copy], object]
     check: str
     words: str
-    whole: bool = False
-    """Whether it is sown in all of the program."""
+    base: Literal["whole", "documented", "short"] = "short"
     only: str | None = None
 
 
@@ -178,7 +213,7 @@ def _graph() -> list[Defect]:
         ("without docstring", undocumented, "trading.0003_do_something has no docs"),
     ]
     return [
-        Defect(name=name, sow=sow, check="graph", words=words, whole=True)
+        Defect(name=name, sow=sow, check="graph", words=words, base="whole")
         for name, sow, words in rows
     ]
 
@@ -267,7 +302,7 @@ def _documented() -> list[Defect]:
         ("squash missing", squash_gone, "trading has 2 documented migrations and no"),
     ]
     return [
-        Defect(name=name, sow=sow, check="documented", words=words, whole=True)
+        Defect(name=name, sow=sow, check="documented", words=words, base="whole")
         for name, sow, words in rows
     ]
 
@@ -378,7 +413,7 @@ def _squashed() -> list[Defect]:
         ("squash lacks an index", without_index, "index ix_trades_bot_config_id"),
     ]
     return [
-        Defect(name=name, sow=sow, check="squashed", words=words)
+        Defect(name=name, sow=sow, check="squashed", words=words, base="documented")
         for name, sow, words in rows
     ]
 

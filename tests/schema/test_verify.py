@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.databases import scratch_database
-from tests.schema.seeded_defects import DEFECTS, NEW, Copy, Defect
+from tests.schema.seeded_defects import (
+    DEFECTS,
+    NEW,
+    Copy,
+    Defect,
+    documented_part,
+    short_form,
+)
 from tradebot.operations import BuildIndexConcurrently
 from tradebot.schema.verification import CHECKS, Code, installed_code, verify
 from tradebot.schema.verification.code import Subject
@@ -32,28 +40,16 @@ def server(django_db_blocker: DjangoDbBlocker) -> Iterator[BaseDatabaseWrapper]:
 
 
 @pytest.fixture(scope="module")
-def whole() -> Code:
-    return installed_code()
-
-
-@pytest.fixture(scope="module")
-def documented(whole: Code, server: BaseDatabaseWrapper) -> Code:
-    """The code as it was at the documented head: soon replayed."""
-    keys = {each.migration for each in whole.revisions()}
-    cut = Code(
-        migrations={
-            key: each
-            for key, each in whole.migrations.items()
-            if key in keys or (each.replaces and key[0] in whole.own)
-        },
-        models=whole.models,
-        own=whole.own,
-    )
-    return Code(
-        migrations=cut.migrations,
-        models=Subject(server, cut).newest_state(),
-        own=whole.own,
-    )
+def bases(server: BaseDatabaseWrapper) -> dict[str, Code]:
+    """The program, and parts of it that are soon replayed."""
+    whole = installed_code()
+    documented = documented_part(whole)
+    documented = replace(documented, models=Subject(server, documented).newest_state())
+    return {
+        "whole": whole,
+        "documented": documented,
+        "short": short_form(documented),
+    }
 
 
 def messages(server: BaseDatabaseWrapper, code: Code, *names: str) -> list[str]:
@@ -67,11 +63,11 @@ def messages(server: BaseDatabaseWrapper, code: Code, *names: str) -> list[str]:
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda each: each.name)
 def test_seeded_defect_is_named_by_its_check(
-    defect: Defect, server: BaseDatabaseWrapper, whole: Code, documented: Code
+    defect: Defect, server: BaseDatabaseWrapper, bases: dict[str, Code]
 ) -> None:
     if defect.only not in (None, server.vendor):
         return
-    copy = Copy(whole if defect.whole else documented)
+    copy = Copy(bases[defect.base])
     defect.sow(copy)
 
     found = messages(server, copy.code(), defect.check)
@@ -85,9 +81,9 @@ def test_thirty_defects_and_more_are_seeded_in_every_check() -> None:
 
 
 def test_copies_without_a_defect_pass_all_checks(
-    server: BaseDatabaseWrapper, documented: Code
+    server: BaseDatabaseWrapper, bases: dict[str, Code]
 ) -> None:
-    copy = Copy(documented)
+    copy = Copy(bases["documented"])
     note = models.CharField(db_default="none", default="none")
     copy.add(migrations.AddField("trade", "note", note), key=NEW)
     copy.add(
@@ -101,9 +97,9 @@ def test_copies_without_a_defect_pass_all_checks(
 
 
 def test_nothing_is_left_of_checks_that_fail(
-    server: BaseDatabaseWrapper, documented: Code
+    server: BaseDatabaseWrapper, bases: dict[str, Code]
 ) -> None:
-    copy = Copy(documented)
+    copy = Copy(bases["short"])
     copy.add(migrations.RunSQL("SELECT no_such", ""))
 
     found = messages(server, copy.code())
@@ -189,9 +185,9 @@ def test_command_names_what_fails_and_what_it_left_out(
 
 @pytest.mark.sqlite
 def test_checks_that_sqlite_has_not_are_left_out(
-    server: BaseDatabaseWrapper, documented: Code
+    server: BaseDatabaseWrapper, bases: dict[str, Code]
 ) -> None:
-    results = {each.name: each for each in verify(server, documented)}
+    results = {each.name: each for each in verify(server, bases["documented"])}
 
     assert {each.status for each in results.values()} == {"ok", "left out"}
     assert [name for name, each in results.items() if each.left_out] == [
