@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
-from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
@@ -27,9 +26,15 @@ from tradebot.schema.revisions import MigrationKey, Revision, declared, ordered
 from tradebot.schema.scratch import replay_all
 from tradebot.schema.steps import AnyStep, compile_migration
 
+_CORRECT = "correct the migration, or take its last change back"
+
 
 class BrokenError(TradeBotError):
-    """Something cannot be tried at all."""
+    """Something cannot be tried at all. ``repair`` says what to do about it."""
+
+    def __init__(self, message: str, repair: str = _CORRECT) -> None:
+        super().__init__(message)
+        self.repair = repair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +113,13 @@ class Move:
     _undo: list[AnyStep] = field(default_factory=list)
 
     def undo_steps(self, connection: BaseDatabaseWrapper) -> list[AnyStep]:
-        """Return the steps of the reverse. Raises IrreversibleError."""
+        """Return the steps of the reverse on PostgreSQL. Raises BrokenError."""
         if not self._undo:
-            self._undo.extend(
-                compile_migration(
+            with self._undoing():
+                steps, _ = compile_migration(
                     connection, self.migration, self.before, backwards=True
-                )[0]
-            )
+                )
+            self._undo.extend(steps)
         return self._undo
 
     def apply(self, connection: BaseDatabaseWrapper) -> None:
@@ -126,9 +131,15 @@ class Move:
             with connection.schema_editor(atomic=True) as schema_editor:
                 self.migration.apply(self.before.clone(), schema_editor)
 
+    def _undoing(self) -> AbstractContextManager[None]:
+        return told(
+            f"{label(self.migration)} cannot be undone",
+            "give its operations a reverse, such as reverse_sql or reverse_code",
+        )
+
     def undo(self, connection: BaseDatabaseWrapper) -> None:
-        """Undo it in a scratch database. Raises BrokenError and IrreversibleError."""
-        with told(f"{label(self.migration)} cannot be undone"):
+        """Undo it in a scratch database. Raises BrokenError."""
+        with self._undoing():
             if connection.vendor == "postgresql":
                 replay_all(connection, self.undo_steps(connection))
                 return
@@ -231,14 +242,16 @@ def taken_back(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def told(what: str, repair: str = _CORRECT) -> Iterator[None]:
     """Turn any failure but that of the server into a BrokenError that says what."""
     try:
         yield
-    except IrreversibleError:
+    except BrokenError:
         raise
     except Exception as error:
         if isinstance(error.__cause__, psycopg.OperationalError):
             raise
         reason = " ".join(str(error).split())
-        raise BrokenError(f"{what}: {type(error).__name__}: {reason}") from error
+        raise BrokenError(
+            f"{what}: {type(error).__name__}: {reason}", repair
+        ) from error

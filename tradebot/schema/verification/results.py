@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from tradebot.schema.verification.code import BrokenError
+
 Status = Literal["ok", "failed", "left out"]
 
 
@@ -15,6 +17,11 @@ class Problem:
 
     message: str
     repair: str
+
+    @classmethod
+    def of(cls, error: BrokenError) -> Problem:
+        """Return what an error says."""
+        return cls(message=str(error), repair=error.repair)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,12 +130,7 @@ def _make(check: Check, subject: Subject) -> Result:
         except (CircularDependencyError, NodeNotFoundError, RevisionError):
             left_out = "the checks graph and documented have to pass before it"
         except BrokenError as error:
-            problems.append(
-                Problem(
-                    message=str(error),
-                    repair="correct the migration, or take its last change back",
-                )
-            )
+            problems.append(Problem.of(error))
     return Result(
         name=check.name,
         proves=check.proves,

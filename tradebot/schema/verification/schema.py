@@ -8,7 +8,6 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.autodetector import MigrationAutodetector
-from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.state import ProjectState
 
 from tradebot.schema.catalogue import Difference, compare
@@ -96,14 +95,8 @@ def check_reverse(subject: Subject) -> Iterator[Problem]:
                 with taken_back(connection):
                     move.undo(connection)
                     found = replay.read()
-            except (IrreversibleError, BrokenError) as error:
-                yield Problem(
-                    message=str(error)
-                    if isinstance(error, BrokenError)
-                    else f"{label(move.migration)} cannot be undone: {error}",
-                    repair="give the operation a reverse, such as reverse_sql or "
-                    "reverse_code",
-                )
+            except BrokenError as error:
+                yield Problem.of(error)
                 continue
             differences = compare(catalogues[place], found, subject.vendor)
             yield from _left(move, differences)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
-from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.exceptions import IrreversibleError
 
 from tradebot.schema.catalogue import Catalogue, Object, compare
 from tradebot.schema.catalogue.replay import Replay
@@ -23,7 +21,14 @@ from tradebot.schema.steps import (
     is_done,
     statements_of,
 )
-from tradebot.schema.verification.code import Move, Subject, label, taken_back, told
+from tradebot.schema.verification.code import (
+    BrokenError,
+    Move,
+    Subject,
+    label,
+    taken_back,
+    told,
+)
 from tradebot.schema.verification.results import Problem
 
 _DONE = "correct its done query: it says whether the statements have been executed"
@@ -59,7 +64,7 @@ def check_steps(subject: Subject) -> Iterator[Problem]:
 def _undo_steps(subject: Subject, move: Move) -> Sequence[AnyStep]:
     try:
         return move.undo_steps(subject.connection)
-    except IrreversibleError:
+    except BrokenError:
         return ()  # which the check of the reverses tells
 
 
@@ -88,88 +93,72 @@ def _repeat(
     scratch: Replay, move: Move, steps: Sequence[AnyStep], expected: Catalogue
 ) -> Iterator[Problem]:
     """Do steps, each of them as if a crash came right after it; leave no trace."""
-    connection = scratch.connection
-    problems: list[Problem] = []
-    found = None
-    with taken_back(connection):
-        if _do_with_crashes(connection, move, steps, problems.append):
+    name = label(move.migration)
+    try:
+        with taken_back(scratch.connection):
+            for count in range(1, len(steps) + 1):
+                _do_with_crashes(scratch.connection, name, steps[:count])
+            for step in steps:
+                _expect_done(scratch.connection, name, step)
             found = scratch.read()
-    if found is not None:
-        problems += (
-            Problem(
-                message=f"{label(move.migration)} leaves another schema where it is "
-                f"resumed after a crash: {each}",
-                repair=_DONE,
-            )
-            for each in compare(expected, found)
+    except BrokenError as error:
+        yield Problem.of(error)
+        return
+    for each in compare(expected, found):
+        yield Problem(
+            message=f"{name} leaves another schema where it is resumed after a crash: "
+            f"{each}",
+            repair=_DONE,
         )
-    yield from problems
 
 
 def _do_with_crashes(
-    connection: BaseDatabaseWrapper,
-    move: Move,
-    steps: Sequence[AnyStep],
-    tell: Callable[[Problem], None],
-) -> bool:
-    """Return whether all could be done."""
-    name = label(move.migration)
-    for count, step in enumerate(steps, 1):
-        if isinstance(step, LiveStep):
-            tell(
-                Problem(
-                    message=f"{name} has a step of which nobody can tell whether it is "
-                    f"done: {step.description}",
-                    repair="put it into a migration of its own that is atomic",
-                )
-            )
-            return False
-        what = "cannot be executed"
-        try:
-            if is_done(connection, step):
-                tell(
-                    Problem(
-                        message=f"{name} takes a step for done before it is, and would "
-                        f"leave it out: {_short(step)}",
-                        repair=_DONE,
-                    )
-                )
-                return False
-            for part in _crash_points(step):
-                with taken_back(connection):
-                    _execute(connection, step, part)
-                    what = "cannot be repeated after a crash"
-                    _resume(connection, steps[:count])
-            what = "cannot be executed"
-            _execute(connection, step, statements_of(step))
-            what = "cannot be repeated after a crash"
-            _resume(connection, steps[:count])
-        except DatabaseError as error:
-            reason = " ".join(str(error).split())
-            tell(
-                Problem(
-                    message=f"{name} has a step that {what}: {_short(step)}: {reason}",
-                    repair="give it a done query, or statements such as CREATE … IF "
-                    "NOT EXISTS and DROP … IF EXISTS",
-                )
-            )
-            return False
-    not_done = [
-        step
-        for step in steps
-        if not isinstance(step, LiveStep)
-        and step.done
-        and not is_done(connection, step)
-    ]
-    for step in not_done:
-        tell(
-            Problem(
-                message=f"{name} takes a step for not done when all is done, and would "
-                f"repeat it: {_short(step)}",
-                repair=_DONE,
-            )
+    connection: BaseDatabaseWrapper, name: str, steps: Sequence[AnyStep]
+) -> None:
+    """Do the last of some steps, and resume them. Raises BrokenError."""
+    step = steps[-1]
+    if isinstance(step, LiveStep):
+        raise BrokenError(
+            f"{name} has a step of which nobody can tell whether it is done: "
+            f"{step.description}",
+            "put it into a migration of its own that is atomic",
         )
-    return not not_done
+    executing = partial(
+        told, f"{name} has a step that cannot be executed: {_short(step)}"
+    )
+    resuming = partial(
+        told,
+        f"{name} has a step that cannot be repeated after a crash: {_short(step)}",
+        "give it a done query, or statements such as CREATE … IF NOT EXISTS and "
+        "DROP … IF EXISTS",
+    )
+    with executing():
+        if is_done(connection, step):
+            raise BrokenError(
+                f"{name} takes a step for done before it is, and would leave it out: "
+                f"{_short(step)}",
+                _DONE,
+            )
+    for part in _crash_points(step):
+        with taken_back(connection):
+            with executing():
+                _execute(connection, step, part)
+            with resuming():
+                _resume(connection, steps)
+    with executing():
+        _execute(connection, step, statements_of(step))
+    with resuming():
+        _resume(connection, steps)
+
+
+def _expect_done(connection: BaseDatabaseWrapper, name: str, step: AnyStep) -> None:
+    if isinstance(step, LiveStep) or step.done is None or is_done(connection, step):
+        return
+    raise BrokenError(
+        f"{name} takes a step for not done when all is done, and would repeat it: "
+        f"{_short(step)}",
+        _DONE,
+    )
 
 
 def _crash_points(step: Step | Batches) -> Iterator[Sequence[str]]:
