@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full lint format
+.PHONY: help run test test-full lint verify format
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -n logical $(ARGS)
 
@@ -24,12 +24,15 @@ test: .venv/test ## Run the tests on SQLite and on PostgreSQL; ARGS="-k …" to 
 test-full: ## The same; a skipped test is a failure
 	@$(MAKE) test ARGS="--fail-on-skip $(ARGS)"
 
-lint: .venv/test ## Check style, types and that no migration is missing
+lint: .venv/test ## Check style and types, then the migrations as verify does
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy .
-	DATABASE_URL=sqlite://:memory: DJANGO_SETTINGS_MODULE=tests.settings \
-		$(PYTHON) manage.py makemigrations --check --dry-run
+	@$(MAKE) verify
+
+verify: .venv/test ## Check that the migrations can be applied, undone, resumed, scripted
+	DJANGO_SETTINGS_MODULE=tests.settings \
+		$(PYTHON) -m tests.with_postgres $(PYTHON) manage.py verify
 
 format: .venv/test ## Bring the code into shape
 	$(PYTHON) -m ruff check --fix .

@@ -77,7 +77,7 @@ def replay(
             yield step, statement
             if not done:
                 with connection.cursor() as cursor:
-                    cursor.execute(_in_transaction(step, statement))
+                    cursor.execute(in_transaction(step, statement))
 
 
 def replay_all(connection: BaseDatabaseWrapper, steps: Iterable[AnyStep]) -> None:
@@ -98,7 +98,7 @@ def _is_live(step: AnyStep) -> bool:
 def _script(step: AnyStep) -> str:
     if not isinstance(step, Step):
         return ""  # there are no rows
-    statements = [_in_transaction(step, each) for each in step.statements]
+    statements = [in_transaction(step, each) for each in step.statements]
     if step.done is None:
         return _joined(statements)
     body = " ".join(f"EXECUTE {_literal(each)};" for each in statements)
@@ -113,5 +113,6 @@ def _literal(text: str) -> str:
     return sql.Literal(text).as_string(None)
 
 
-def _in_transaction(step: Step, statement: str) -> str:
+def in_transaction(step: Step, statement: str) -> str:
+    """Return the form of a statement of a step that can be in a transaction."""
     return statement if step.transactional else statement.replace(" CONCURRENTLY", "")

@@ -35,6 +35,7 @@ import tradebot
 from tradebot.errors import TradeBotError
 from tradebot.schema import history, lock
 from tradebot.schema.checksum import checksum
+from tradebot.schema.lean_state import LeanState
 from tradebot.schema.preflight import MINIMUM_VERSION
 from tradebot.schema.psql import alone, literal, lock_budget, only_if, transaction
 from tradebot.schema.rules import DataRule, rules_of
@@ -96,15 +97,17 @@ class _OfflineConnection(DatabaseWrapper):
         raise ScriptError("it asks the database")
 
 
-def write_script(start: State, end: State) -> Iterator[str]:
+def write_script(start: State, end: State, route: Route | None = None) -> Iterator[str]:
     """Yield the lines of the script from one state to another.
+
+    By the route that ``migrate`` takes, unless one is given.
 
     Raises StateError where one does not lead to the other, ScriptError for a migration
     that has no SQL form.
     """
     connection = _OfflineConnection()
-    route = find_route(start, end)
-    state = ProjectState(real_apps=route.loader.unmigrated_apps)
+    route = route or find_route(start, end)
+    state: ProjectState = LeanState(real_apps=route.loader.unmigrated_apps)
     for migration in route.before:
         migration.mutate_state(state, preserve=False)
     rules = _rules(connection, state, route)
@@ -154,7 +157,7 @@ def _steps(
         steps, after = compile_migration(connection, migration, state)
         result: list[Step | Batches] = []
         for step in steps:
-            result += _as_sql(step, migration, state)
+            result += as_sql(step, migration, state)
     except ScriptError as error:
         raise ScriptError(
             f"{migration.app_label}.{migration.name} has no form for a script: "
@@ -164,9 +167,10 @@ def _steps(
     return result, after
 
 
-def _as_sql(
+def as_sql(
     step: AnyStep, migration: Migration, state: ProjectState
 ) -> Sequence[Step | Batches]:
+    """Return a step as SQL. Raises ScriptError for Python code that has no SQL form."""
     if not isinstance(step, LiveStep):
         return [step]
     operation = step.operation

@@ -122,12 +122,13 @@ def find_route(start: State, end: State) -> Route:
         raise StateError(
             f"{start.name} and {end.name} are the same state: there is nothing to do."
         )
-    route = _route(_GivenLoader(start.applied), start, end)
+    route = route_on(_GivenLoader(start.applied), start, end)
     reached = start.applied.union(*map(covered, route.migrations))
-    return route if reached == end.applied else _route(chain_loader(None), start, end)
+    return route if reached == end.applied else route_on(chain_loader(None), start, end)
 
 
-def _route(loader: MigrationLoader, start: State, end: State) -> Route:
+def route_on(loader: MigrationLoader, start: State, end: State) -> Route:
+    """Return the migrations of a graph that lead from one state to another."""
     graph = loader.graph
     order = dict.fromkeys(
         key for leaf in graph.leaf_nodes() for key in graph.forwards_plan(leaf)

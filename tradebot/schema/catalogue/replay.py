@@ -27,21 +27,21 @@ class Replay:
     """A place in which migrations are replayed, one list after the other."""
 
     def __init__(self, connection: BaseDatabaseWrapper, state: ProjectState) -> None:
-        self._connection = connection
+        self.connection = connection
         self._state = state
 
     def run(self, migrations: Iterable[Migration]) -> None:
         """Apply migrations in their order."""
-        with _no_garbage_collection():
+        with no_garbage_collection():
             for migration in migrations:
                 self._apply(migration)
 
     def read(self) -> Catalogue:
         """Return what is there now."""
-        return read_catalogue(self._connection)
+        return read_catalogue(self.connection)
 
     def _apply(self, migration: Migration) -> None:
-        connection = self._connection
+        connection = self.connection
         if connection.vendor == "postgresql":
             steps, self._state = compile_migration(connection, migration, self._state)
             replay_all(connection, steps)
@@ -102,7 +102,7 @@ def _scratch(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """Collect later: models are made by the thousand, and walked each time."""
     enabled = gc.isenabled()
     gc.disable()
