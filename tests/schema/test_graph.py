@@ -20,10 +20,11 @@ from tests.schema.made_up import loader_of, migration
 from tradebot.models import Action
 from tradebot.schema.contention import LockBudget
 from tradebot.schema.drawing import draw_graph, format_graph
-from tradebot.schema.dropped import Loss, keep
+from tradebot.schema.dropped import keep
 from tradebot.schema.executor import chain_loader
 from tradebot.schema.graph import Graph, build_graph, migration_states
 from tradebot.schema.history import History
+from tradebot.schema.losses import Loss
 from tradebot.schema.revisions import MigrationKey, load_revisions
 
 pytestmark = pytest.mark.django_db

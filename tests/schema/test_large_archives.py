@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import CaptureQueriesContext
 
-from tradebot.schema import dropped
+from tradebot.schema import give_back
 from tradebot.schema.batches import run_batches
 
 pytestmark = pytest.mark.postgresql
@@ -62,7 +62,7 @@ def test_rows_come_back_neither_by_reading_all_for_a_batch_nor_deleting_each(
             plans.append("\n".join(line for (line,) in cursor.fetchall()))
         run_batches(connection, step, *arguments)
 
-    monkeypatch.setattr(dropped, "run_batches", explained)
+    monkeypatch.setattr(give_back, "run_batches", explained)
     with CaptureQueriesContext(empty_database) as queries:
         migrate(empty_database, "92c67f02186c")
 

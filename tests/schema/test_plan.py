@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from tests.migrations import old_program
 from tests.processes import database_url
 from tradebot.management.commands import adopt
-from tradebot.schema.dropped import Loss
+from tradebot.schema.losses import Loss
 from tradebot.schema.rules import violations_of
 
 

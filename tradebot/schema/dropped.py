@@ -1,30 +1,25 @@
-"""Keep what a migration drops, and give it back when the migration is undone.
+"""Keep what a migration drops, for its way back.
 
 Before a column or a table is dropped its rows are copied to a table
 ``tradebot_archive_<id>``, in the transaction that drops them; ``tradebot_archives``
 lists these tables. When the opposite of the migration has run, forwards for one that
-was reversed, the rows go back and the archive ends.
+was reversed, the rows go back and the archive ends (``give_back``).
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations import Migration
-from django.db.migrations.state import ProjectState
 
-from tradebot.schema.archive import PREFIX, empty
-from tradebot.schema.batches import run_batches
+from tradebot.schema.archive import PREFIX
 from tradebot.schema.contention import LockBudget
-from tradebot.schema.faults import DataLossError
+from tradebot.schema.losses import Loss
 from tradebot.schema.revisions import MigrationKey
-from tradebot.schema.steps import Batches
 
 TABLE = "tradebot_archives"
 _CREATE = f"""
@@ -49,68 +44,6 @@ _KEYS = {
     },
     "sqlite": {"key": "integer PRIMARY KEY AUTOINCREMENT", "zone": ""},
 }
-
-# Measured on two cores that others used as well; a table as a whole has to be copied.
-_KEPT_ROWS_PER_S = 250_000
-_KEPT_BYTES_PER_S = 50_000_000
-
-Say = Callable[[str], None]
-Columns = set[tuple[str, str]]
-"""Tables and columns of them; with "" for the column, the table itself."""
-
-
-def columns_of(state: ProjectState) -> Columns:
-    """Return the tables and columns that migrations have made up to a state."""
-    found: Columns = set()
-    for (app_label, model_name), model in state.models.items():
-        if model.options.get("proxy") or not model.options.get("managed", True):
-            continue
-        table = str(model.options.get("db_table") or f"{app_label}_{model_name}")
-        found.add((table, ""))
-        for name, field in model.fields.items():
-            if not field.many_to_many:
-                suffix = "_id" if field.is_relation else ""
-                found.add((table, field.db_column or f"{name}{suffix}"))
-            elif field.remote_field.through is None:
-                found.add((field.db_table or f"{table}_{name}", ""))
-    return found
-
-
-def columns_after(migration: Migration, state: ProjectState) -> Columns:
-    """Return the tables and columns after a migration; ``state`` is left alone."""
-    # Without its models, which would be made anew at every change.
-    bare = ProjectState(
-        {key: model.clone() for key, model in state.models.items()}, state.real_apps
-    )
-    return columns_of(migration.mutate_state(bare, preserve=False))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loss:
-    """What a migration drops of one table."""
-
-    table: str
-    columns: tuple[str, ...]
-    """Empty where the table goes as a whole."""
-    rows: int
-    bytes: int
-    key: str
-    """The column of the primary key; empty where it is not one column."""
-
-    def is_kept_by(self, executor: Any, migration: Migration) -> bool:
-        """Whether it is kept when the executor runs the migration that drops it."""
-        has_key = bool(self.key or not self.columns)
-        return bool(executor.keep_dropped and migration.atomic and has_key)
-
-    @property
-    def keeping_s(self) -> float:
-        """About how many seconds it takes to keep it, while writers are held up."""
-        copied = 0 if self.columns else self.bytes
-        return self.rows / _KEPT_ROWS_PER_S + copied / _KEPT_BYTES_PER_S
-
-    def __str__(self) -> str:
-        what = f"{', '.join(self.columns)} of " if self.columns else ""
-        return f"{what}{self.table} ({self.rows:,} rows)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,86 +73,6 @@ class Archive:
     def __str__(self) -> str:
         what = f"{', '.join(self.column_names)} of " if self.column_names else ""
         return f"archive {self.id}: {what}{self.table_name}, {self.rows:,} rows"
-
-
-def losses(connection: BaseDatabaseWrapper, lost: Columns) -> list[Loss]:
-    """Return which of these tables and columns are there, empty ones too."""
-    if not lost:
-        return []
-    tables = {table for table, column in lost if not column}
-    columns: defaultdict[str, list[str]] = defaultdict(list)
-    for table, column in sorted(lost):
-        if column and table not in tables:
-            columns[table].append(column)
-    with connection.cursor() as cursor:
-        there = set(connection.introspection.table_names(cursor))
-        found = []
-        for table in sorted({*tables, *columns} & there):
-            names = tuple(
-                column
-                for column in columns[table]
-                if column in _column_names(connection, table)
-            )
-            if table not in tables and not names:
-                continue
-            quoted = connection.ops.quote_name(table)
-            cursor.execute(f"SELECT count(*) FROM {quoted}")
-            (rows,) = cursor.fetchone()
-            size = 0
-            if connection.vendor == "postgresql":
-                cursor.execute("SELECT pg_table_size(%s::regclass)", [quoted])
-                (size,) = cursor.fetchone()
-            keys = connection.introspection.get_primary_key_columns(cursor, table)
-            found.append(
-                Loss(
-                    table=table,
-                    columns=names,
-                    rows=rows,
-                    bytes=size,
-                    key=keys[0] if keys and len(keys) == 1 else "",
-                )
-            )
-    return found
-
-
-def planned_losses(
-    executor: Any, plan: Sequence[tuple[Migration, bool]]
-) -> list[tuple[Migration, Loss]]:
-    """Return what the migrations of a plan will drop of the rows that are there now."""
-    loader = executor.loader
-    if not loader.applied_migrations:
-        return []
-    wanted = dict(plan)
-    lost: dict[Migration, Columns] = {}
-    state = ProjectState(real_apps=loader.unmigrated_apps)
-    before = columns_of(state)
-    for migration, _ in executor.migration_plan(loader.graph.leaf_nodes(), True):
-        state = migration.mutate_state(state, preserve=False)
-        after = columns_of(state)
-        if migration in wanted:
-            lost[migration] = after - before if wanted[migration] else before - after
-        before = after
-    return [
-        (migration, loss)
-        for migration, _ in plan
-        for loss in losses(executor.connection, lost[migration])
-        if loss.rows
-    ]
-
-
-def refuse_data_loss(
-    executor: Any, plan: Sequence[tuple[Migration, bool]], *, accepted: bool
-) -> None:
-    """Raise DataLossError where a plan would drop rows that are not kept."""
-    if accepted:
-        return
-    found = [
-        str(loss)
-        for migration, loss in planned_losses(executor, plan)
-        if not loss.is_kept_by(executor, migration)
-    ]
-    if found:
-        raise DataLossError(rows="; ".join(found))
 
 
 def keep(
@@ -302,190 +155,10 @@ def waiting(
     ]
 
 
-def parents_first(
-    connection: BaseDatabaseWrapper, found: Iterable[Archive]
-) -> list[Archive]:
-    """Return the archives so that rows come after those that they refer to."""
-    left, result = list(found), []
-    while left:
-        tables = {archive.table_name for archive in left}
-        ready = [
-            archive
-            for archive in left
-            if not tables & _references(connection, archive.table_name)
-        ]
-        result += ready or left  # a circle: in the order in which they were kept
-        left = [archive for archive in left if ready and archive not in ready]
-    return result
-
-
-def _references(connection: BaseDatabaseWrapper, table: str) -> set[str]:
-    if not _column_names(connection, table):
-        return set()
-    with connection.cursor() as cursor:
-        relations = connection.introspection.get_relations(cursor, table)
-    return {relation[1] for relation in relations.values()} - {table}
-
-
 def purge(connection: BaseDatabaseWrapper, archive: Archive) -> None:
     """Delete an archive: what was kept is lost."""
     with transaction.atomic(using=connection.alias):
-        _forget(connection, archive)
-
-
-def give_back(
-    connection: BaseDatabaseWrapper, archive: Archive, say: Say, show: Say
-) -> None:
-    """Put the rows of an archive back where they came from, and end it.
-
-    A row that belonged to one that is gone stays in the archive; where the column may
-    be NULL, it is set to that instead. Can be called again after a crash.
-    """
-    columns = [
-        name
-        for name in _column_names(connection, archive.table_name)
-        if name in (archive.column_names or _column_names(connection, archive.table))
-    ]
-    if not columns:
-        return  # the migration was faked: there is nothing to put it into
-    parents = _parents(connection, archive.table_name, columns)
-    if archive.column_names:
-        _give_back_columns(connection, archive, columns, parents, show)
-    else:
-        _give_back_table(connection, archive, columns, parents)
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM {archive.table}")
-        (left,) = cursor.fetchone()
-        if not left:
-            _forget(connection, archive)
-        else:
-            cursor.execute(
-                f"UPDATE {TABLE} SET waiting = %s, rows = %s WHERE id = %s",
-                [False, left, archive.id],
-            )
-            say(
-                f"  {left:,} rows of {archive.table_name} stay in archive "
-                f"{archive.id}: the rows that they belong to are gone. See manage.py "
-                "archives."
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parent:
-    """What a foreign key refers to."""
-
-    table: str
-    column: str
-    may_be_null: bool
-
-
-def _give_back_columns(
-    connection: BaseDatabaseWrapper,
-    archive: Archive,
-    columns: Sequence[str],
-    parents: dict[str, _Parent],
-    show: Say,
-) -> None:
-    quote = connection.ops.quote_name
-    table, key = quote(archive.table_name), quote(archive.key)
-    values = {column: _value(quote, "kept", column, parents) for column in columns}
-    settings = ", ".join(f"{quote(name)} = {value}" for name, value in values.items())
-    todo = _has_parents(quote, archive.table, columns, parents)
-    if connection.vendor == "postgresql":
-        # What has been given back is deleted with it, so that a run that is cut off
-        # and another one never overwrite what was written in between.
-        statement = (
-            f"WITH kept AS (DELETE FROM {archive.table} WHERE {{rows}} RETURNING *) "
-            f"UPDATE {table} SET {settings} FROM kept WHERE {table}.{key} = kept.{key} "
-            # Otherwise the server may read the whole table for a batch: it knows
-            # nothing of the archive yet.
-            f"AND {table}.{key} BETWEEN (SELECT min({key}) FROM kept) "
-            f"AND (SELECT max({key}) FROM kept)"
-        )
-        step = Batches(
-            table=archive.table, key=archive.key, todo=todo, statement=statement
-        )
-        run_batches(connection, step, LockBudget().statement(), show)
-        return
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {table} SET {settings} FROM (SELECT * FROM {archive.table} "
-            f"WHERE {todo}) AS kept WHERE {table}.{key} = kept.{key}"
-        )
-        cursor.execute(f"DELETE FROM {archive.table} WHERE {todo}")
-
-
-def _give_back_table(
-    connection: BaseDatabaseWrapper,
-    archive: Archive,
-    columns: Sequence[str],
-    parents: dict[str, _Parent],
-) -> None:
-    quote = connection.ops.quote_name
-    table = quote(archive.table_name)
-    names = ", ".join(map(quote, columns))
-    values = ", ".join(_value(quote, "kept", column, parents) for column in columns)
-    todo = _has_parents(quote, "kept", columns, parents)
-    # Nobody uses a table that was made just now: one statement for all rows.
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} ({names}) "
-            f"SELECT {values} FROM {archive.table} AS kept WHERE {todo}"
-        )
-        if cursor.rowcount == archive.rows:
-            empty(connection, archive.table)
-        else:
-            cursor.execute(
-                f"DELETE FROM {archive.table} "
-                f"WHERE {_has_parents(quote, archive.table, columns, parents)}"
-            )
-        if archive.last_key is not None:
-            _carry_on(connection, archive.table_name, archive.key, archive.last_key)
-
-
-def _value(
-    quote: Callable[[str], str], kept: str, column: str, parents: dict[str, _Parent]
-) -> str:
-    value = f"{kept}.{quote(column)}"
-    parent = parents.get(column)
-    if parent is None or not parent.may_be_null:
-        return value
-    return (
-        f"(SELECT parent.{quote(parent.column)} FROM {quote(parent.table)} AS parent "
-        f"WHERE parent.{quote(parent.column)} = {value})"
-    )
-
-
-def _has_parents(
-    quote: Callable[[str], str],
-    kept: str,
-    columns: Iterable[str],
-    parents: dict[str, _Parent],
-) -> str:
-    """Return the condition of the kept rows whose parents are there."""
-    conditions = [
-        f"EXISTS (SELECT 1 FROM {quote(parent.table)} AS parent "
-        f"WHERE parent.{quote(parent.column)} = {kept}.{quote(column)})"
-        for column in columns
-        if (parent := parents.get(column)) and not parent.may_be_null
-    ]
-    return " AND ".join(conditions) or "TRUE"
-
-
-def _parents(
-    connection: BaseDatabaseWrapper, table: str, columns: Collection[str]
-) -> dict[str, _Parent]:
-    with connection.cursor() as cursor:
-        relations = connection.introspection.get_relations(cursor, table)
-        null = {
-            column.name: bool(column.null_ok)
-            for column in connection.introspection.get_table_description(cursor, table)
-        }
-    return {
-        column: _Parent(table=relation[1], column=relation[0], may_be_null=null[column])
-        for column, relation in relations.items()
-        if column in columns and relation[1] != table
-    }
+        forget(connection, archive)
 
 
 def _last_key(connection: BaseDatabaseWrapper, loss: Loss) -> int | None:
@@ -510,35 +183,6 @@ def _last_key(connection: BaseDatabaseWrapper, loss: Loss) -> int | None:
             cursor.execute(f"SELECT last_value FROM {sequence} WHERE is_called")
         row = cursor.fetchone()
     return int(row[0]) if row else None
-
-
-def _carry_on(
-    connection: BaseDatabaseWrapper, table: str, key: str, last_key: int
-) -> None:
-    """Number new rows after the last one that there has ever been."""
-    quoted = connection.ops.quote_name(table)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT coalesce(max({connection.ops.quote_name(key)}), 0) FROM {quoted}"
-        )
-        last = max(cursor.fetchone()[0], last_key)
-        if connection.vendor == "sqlite":
-            cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
-            cursor.execute("INSERT INTO sqlite_sequence VALUES (%s, %s)", [table, last])
-        else:
-            cursor.execute(
-                "SELECT setval(pg_get_serial_sequence(%s, %s), %s)",
-                [quoted, key, last],
-            )
-
-
-def _column_names(connection: BaseDatabaseWrapper, table: str) -> list[str]:
-    """Return the columns of a table; none where it is not there."""
-    with connection.cursor() as cursor:
-        if table not in connection.introspection.table_names(cursor):
-            return []
-        description = connection.introspection.get_table_description(cursor, table)
-    return [column.name for column in description]
 
 
 def _has_table(connection: BaseDatabaseWrapper) -> bool:
@@ -580,7 +224,7 @@ def _archives(connection: BaseDatabaseWrapper, where: str = "") -> list[Archive]
         ]  # fmt: skip
 
 
-def _forget(connection: BaseDatabaseWrapper, archive: Archive) -> None:
+def forget(connection: BaseDatabaseWrapper, archive: Archive) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE {archive.table}")
         cursor.execute(f"DELETE FROM {TABLE} WHERE id = %s", [archive.id])

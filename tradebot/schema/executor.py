@@ -23,20 +23,12 @@ from tradebot.schema.batches import run_batches
 from tradebot.schema.branches import refuse_branches
 from tradebot.schema.checksum import checksum
 from tradebot.schema.contention import LockBudget, with_retries
-from tradebot.schema.dropped import (
-    Archive,
-    Loss,
-    columns_after,
-    columns_of,
-    give_back,
-    keep,
-    losses,
-    parents_first,
-    waiting,
-)
+from tradebot.schema.dropped import Archive, keep, waiting
+from tradebot.schema.give_back import give_back, parents_first
 from tradebot.schema.history import History
 from tradebot.schema.lean_state import LeanState
 from tradebot.schema.locks import predict
+from tradebot.schema.losses import Loss, columns_after, columns_of, losses
 from tradebot.schema.revisions import MigrationKey
 from tradebot.schema.steps import (
     AnyStep,

@@ -15,9 +15,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
-from tradebot.schema.dropped import Loss, planned_losses
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.locks import Effect, LockMode, Work, predict, read_schema
+from tradebot.schema.losses import Loss, planned_losses
 from tradebot.schema.revisions import MigrationKey
 from tradebot.schema.scratch import replay, scratch_schema
 from tradebot.schema.steps import Batches, LiveStep, compile_migration

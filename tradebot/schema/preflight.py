@@ -24,7 +24,6 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 
 from tradebot.schema import adoption
-from tradebot.schema.dropped import Columns, columns_of
 from tradebot.schema.faults import (
     EncodingError,
     InconsistentHistoryError,
@@ -44,6 +43,7 @@ from tradebot.schema.faults import (
     UnadoptedError,
     describe,
 )
+from tradebot.schema.losses import Columns, columns_of
 from tradebot.schema.pooler import refuse_transaction_pooler
 from tradebot.schema.version import unknown_migrations
 

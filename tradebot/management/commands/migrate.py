@@ -22,9 +22,10 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from tradebot.management.base import migration_connection, told_in_words
 from tradebot.schema.checksum import changed
-from tradebot.schema.dropped import refuse_data_loss, waiting
+from tradebot.schema.dropped import waiting
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.lock import Lock, migration_lock
+from tradebot.schema.losses import refuse_data_loss
 from tradebot.schema.plan import format_plan, plan_run
 from tradebot.schema.preflight import (
     Plan,

@@ -11,7 +11,7 @@ from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.state import ProjectState
 
 from tradebot.schema.catalogue import Difference, compare
-from tradebot.schema.dropped import columns_of
+from tradebot.schema.losses import columns_of
 from tradebot.schema.scratch import replay_all
 from tradebot.schema.steps import StepEditor
 from tradebot.schema.verification.code import (
