@@ -33,12 +33,12 @@ def check_script(subject: Subject) -> Iterator[Problem]:
         (State(name=BASE, applied=frozenset()), True, subject.short_way),
         (head, False, subject.chain),
     )
-    told: set[Problem] = set()
+    found: set[Problem] = set()
     for start, squashed, moves in ways:
         route = route_on(code.loader(squashed=squashed), start, newest)
         for problem in _compare(subject.connection, route, start, newest, moves):
-            if problem not in told:
-                told.add(problem)
+            if problem not in found:
+                found.add(problem)
                 yield problem
     yield from _sql_forms(subject)
 
@@ -71,8 +71,9 @@ def _compare(
             f"run, or another order: {', '.join(odd) or 'order'}",
             repair="look at tradebot/schema/states.py, which finds its way",
         )
-    for name in sections.keys() & live.keys():
-        if missing := _first_missing(sections[name], live[name]):
+    for name, move in live.items():
+        missing = name in sections and _first_missing(sections[name], move)
+        if missing:
             yield Problem(
                 message=f"the script leaves out what a live run of {name} does: "
                 f"{missing}",
