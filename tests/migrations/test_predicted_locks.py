@@ -97,6 +97,8 @@ def test_locks_of_every_migration_are_the_predicted_ones(
 ) -> None:
     walker = Walker(empty_database, squashed=squashed)
     plan = walker.plan()
+    if squashed:  # the others are those of the chain
+        plan = [key for key in plan if "_squashed_" in key[1]]
     comparison = Comparison(empty_database)
 
     for key in plan:

@@ -57,11 +57,10 @@ def _of_columns(table: list[dict[str, Any]], columns: set[str]) -> list[dict[str
     return [{name: row[name] for name in row if name in columns} for row in table]
 
 
-@pytest.mark.parametrize("squashed", [False, True], ids=["chain", "squashed"])
-def test_path_with_rows_runs_to_the_head_and_back_to_zero(
-    squashed: bool, empty_database: BaseDatabaseWrapper
+def test_chain_with_rows_runs_to_the_head_and_back_to_zero(
+    empty_database: BaseDatabaseWrapper,
 ) -> None:
-    walker = Walker(empty_database, squashed=squashed)
+    walker = Walker(empty_database, squashed=False)
     plan = walker.plan()
     schemas = []
 
@@ -87,11 +86,10 @@ def test_path_with_rows_runs_to_the_head_and_back_to_zero(
     assert walker.applied() == set()
 
 
-@pytest.mark.parametrize("squashed", [False, True], ids=["chain", "squashed"])
-def test_path_runs_again_after_it_went_back_to_zero(
-    squashed: bool, empty_database: BaseDatabaseWrapper
+def test_squashed_path_runs_again_after_it_went_back_to_zero(
+    empty_database: BaseDatabaseWrapper,
 ) -> None:
-    walker = Walker(empty_database, squashed=squashed)
+    walker = Walker(empty_database, squashed=True)
     plan = walker.plan()
 
     walker.forwards(*plan)
@@ -188,7 +186,7 @@ def test_migrate_goes_back_to_a_revision_of_a_squashed_install(
     fresh = _schema(migrated_database)
 
     # Each way goes past all the others of the chain: these stand for them.
-    for revision in load_revisions()[::4]:
+    for revision in load_revisions()[::7]:
         migrate(*revision.migration)
         with migrated_database.cursor() as cursor:
             tables = set(migrated_database.introspection.table_names(cursor))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import CaptureQueriesContext
+from pytest_django.plugin import DjangoDbBlocker
 
+from tests.databases import scratch_database
 from tests.migrations import rows
 from tests.migrations.chain import Walker
 from tradebot.schema.revisions import migrations_at
@@ -44,13 +47,26 @@ JSON_BREAKS = {
 }
 
 
+@pytest.fixture(scope="module")
+def _template(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    with django_db_blocker.unblock(), scratch_database() as connection:
+        walker = Walker(connection, squashed=False)
+        walker.forwards(*migrations_at(HEAD))
+        rows.fill(connection, walker.apps())
+        connection.close()
+        yield str(connection.settings_dict["NAME"])
+
+
 @pytest.fixture
-def old_database(empty_database: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
+def old_database(
+    _template: str, django_db_blocker: DjangoDbBlocker
+) -> Iterator[BaseDatabaseWrapper]:
     """A database at the documented head, with a row in every table."""
-    walker = Walker(empty_database, squashed=False)
-    walker.forwards(*migrations_at(HEAD))
-    rows.fill(empty_database, walker.apps())
-    return empty_database
+    with (
+        django_db_blocker.unblock(),
+        scratch_database(template=_template) as connection,
+    ):
+        yield connection
 
 
 def break_rule(connection: BaseDatabaseWrapper, statement: str) -> None:

@@ -29,7 +29,7 @@ def settings(migrated_database: BaseDatabaseWrapper) -> dict[str, str]:
 
 
 def go_back(connection: BaseDatabaseWrapper) -> None:
-    call_command("migrate", "bots", "0006", database=connection.alias, verbosity=0)
+    call_command("migrate", "bots", "0012", database=connection.alias, verbosity=0)
 
 
 def get_ahead(connection: BaseDatabaseWrapper) -> None:
@@ -40,7 +40,7 @@ def get_ahead(connection: BaseDatabaseWrapper) -> None:
     ("changes", "exit_code", "words"),
     [
         ([], 0, "The schema is the one of this code."),
-        ([go_back], 1, "behind this code by bots.0007_alter_bot_config_defaults, "),
+        ([go_back], 1, "behind this code by bots.0013_add_bot_config_checks."),
         ([get_ahead], 3, "ahead of this code by bots.9999_of_a_newer_version."),
         ([go_back, get_ahead], 4, "belongs to another version of the program."),
     ],
