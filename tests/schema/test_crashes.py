@@ -14,7 +14,7 @@ from tests.processes import PATH, ROOT
 from tradebot.operations import BuildIndexConcurrently
 
 # At the start, on the way and at the end; tests.schema.crashes runs all by hand.
-MOMENTS = ["1", "60", "150", "-1"]
+MOMENTS = ["1", "700", "1000", "-1"]
 
 
 def crash(how: str, moments: list[str], database_url: str) -> None:
@@ -41,7 +41,7 @@ def test_run_cut_off_at_a_moment_is_finished_by_the_next(
 
 @pytest.mark.sqlite
 def test_killed_run_on_sqlite_is_finished_by_the_next() -> None:
-    crash("kill", ["60", "-1"], "")
+    crash("kill", ["600", "-1"], "")
 
 
 COUNTED = ModelState(
