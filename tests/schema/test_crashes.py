@@ -14,7 +14,7 @@ from tests.processes import PATH, ROOT
 from tradebot.operations import BuildIndexConcurrently
 
 # At the start, on the way and at the end; tests.schema.crashes runs all by hand.
-MOMENTS = ["1", "700", "1000", "-1"]
+MOMENTS = {"kill": ["1", "1000"], "terminate": ["700", "-1"]}
 
 
 def crash(how: str, moments: list[str], database_url: str) -> None:
@@ -36,7 +36,7 @@ def crash(how: str, moments: list[str], database_url: str) -> None:
 def test_run_cut_off_at_a_moment_is_finished_by_the_next(
     how: str, postgresql_url: str
 ) -> None:
-    crash(how, MOMENTS, postgresql_url)
+    crash(how, MOMENTS[how], postgresql_url)
 
 
 @pytest.mark.sqlite
