@@ -16,6 +16,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.factories import make_user
 from tests.schema.made_up import loader_of, migration
 from tradebot.models import Action
 from tradebot.schema.contention import LockBudget
@@ -202,7 +203,8 @@ def test_picture_has_a_path_from_mark_to_mark_for_every_edge(
 
 def record_archive(migration: MigrationKey = ARCHIVED) -> None:
     """Keep rows as if this migration had been undone."""
-    loss = Loss(table="users", columns=("email",), rows=0, bytes=0, key="id")
+    make_user()
+    loss = Loss(table="users", columns=("email",), rows=1, bytes=0, key="id")
     with transaction.atomic():
         keep(connection, migration, loss, backwards=True, budget=LockBudget())
 

@@ -149,7 +149,7 @@ def test_command_on_data_refuses_a_schema_that_lacks_something(
     [
         ([], 0, ""),
         ([get_ahead], 0, "Attention: The schema is ahead of this code by bots.9999"),
-        ([go_back], 1, "CommandError: The schema is behind this code by bots.0007"),
+        ([go_back], 1, "CommandError: The schema is behind this code by bots.0013"),
         ([go_back, get_ahead], 4, "CommandError: The schema has bots.9999"),
     ],
     ids=["current", "ahead", "behind", "both"],
