@@ -21,8 +21,8 @@ test: .venv/test ## Run the tests on SQLite and on PostgreSQL; ARGS="-k …" to 
 	DATABASE_URL= $(PYTEST)
 	$(PYTHON) -m tests.with_postgres $(PYTEST)
 
-test-full: ## The same; a skipped test is a failure
-	@$(MAKE) test ARGS="--fail-on-skip $(ARGS)"
+test-full: ## All tests, those that take long too; a skipped test is a failure
+	@$(MAKE) test ARGS="--long --fail-on-skip $(ARGS)"
 
 lint: .venv/test ## Check style and types, then the migrations as verify does
 	$(PYTHON) -m ruff check .

@@ -16,7 +16,10 @@ from accounts.models import User
 from tests.clients import JSONClient
 from tests.databases import scratch_database
 from tests.factories import make_user
+from tests.migrations import rows
+from tests.migrations.chain import Walker
 from tests.processes import database_url
+from tradebot.schema.revisions import migrations_at
 
 
 def pytest_collection_modifyitems(
@@ -26,7 +29,13 @@ def pytest_collection_modifyitems(
     foreign = {"postgresql": "sqlite", "sqlite": "postgresql"}[
         connections["default"].vendor
     ]
-    left_out = [item for item in items if item.get_closest_marker(foreign)]
+    skip_long = not config.getoption("long")
+    left_out = [
+        item
+        for item in items
+        if item.get_closest_marker(foreign)
+        or (skip_long and item.get_closest_marker("long"))
+    ]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
@@ -66,12 +75,35 @@ def migrated_database(
         yield connection
 
 
+@pytest.fixture(scope="session")
+def _documented_template(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    with django_db_blocker.unblock(), scratch_database() as connection:
+        walker = Walker(connection, squashed=False)
+        walker.forwards(*migrations_at("b7e3f2c1a9d8"))
+        rows.fill(connection, walker.apps())
+        connection.close()
+        yield str(connection.settings_dict["NAME"])
+
+
+@pytest.fixture
+def documented_database(
+    _documented_template: str, django_db_blocker: DjangoDbBlocker
+) -> Iterator[BaseDatabaseWrapper]:
+    """A connection to a database at the documented head, with a row in every table."""
+    with (
+        django_db_blocker.unblock(),
+        scratch_database(template=_documented_template) as connection,
+    ):
+        yield connection
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fail-on-skip",
         action="store_true",
         help="a skipped test is a failure: what it needs has to be there",
     )
+    parser.addoption("--long", action="store_true", help="also what takes its time")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -26,6 +26,7 @@ def instructions() -> list[str]:
     return [line for line in text.replace("\\\n", " ").splitlines() if line]
 
 
+@pytest.mark.sqlite
 def test_compose_waits_for_the_database(compose: Any) -> None:
     web, db = compose["services"]["web"], compose["services"]["db"]
     assert web["depends_on"] == {"db": {"condition": "service_healthy"}}
@@ -34,6 +35,7 @@ def test_compose_waits_for_the_database(compose: Any) -> None:
     assert compose["volumes"] == {"db": None}
 
 
+@pytest.mark.sqlite
 def test_compose_publishes_the_server_only(compose: Any) -> None:
     assert "ports" not in compose["services"]["db"]
     assert compose["services"]["web"]["ports"] == [
@@ -41,6 +43,7 @@ def test_compose_publishes_the_server_only(compose: Any) -> None:
     ]
 
 
+@pytest.mark.sqlite
 def test_compose_confines_the_server(compose: Any) -> None:
     web = compose["services"]["web"]
     assert web["read_only"] is True
@@ -50,6 +53,7 @@ def test_compose_confines_the_server(compose: Any) -> None:
     assert web["init"] is True
 
 
+@pytest.mark.sqlite
 def test_compose_takes_its_password_from_env_and_refuses_none(compose: Any) -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     assert text.count("POSTGRES_PASSWORD") == 1 + text.count("${POSTGRES_PASSWORD:?")
@@ -59,6 +63,7 @@ def test_compose_takes_its_password_from_env_and_refuses_none(compose: Any) -> N
     assert set(web["environment"]) == {"BIND", "DATABASE_URL"}
 
 
+@pytest.mark.sqlite
 def test_compose_waits_longer_than_the_server(compose: Any) -> None:
     config = (ROOT / "tradebot" / "gunicorn_config.py").read_text()
     graceful = re.search(r"^graceful_timeout = (\d+)$", config, re.MULTILINE)
@@ -67,6 +72,7 @@ def test_compose_waits_longer_than_the_server(compose: Any) -> None:
     assert seconds > int(graceful[1])
 
 
+@pytest.mark.sqlite
 def test_image_runs_as_a_user_of_its_own() -> None:
     lines = instructions()
     last = lines[max(i for i, line in enumerate(lines) if line.startswith("FROM")) :]
@@ -81,6 +87,7 @@ def test_image_runs_as_a_user_of_its_own() -> None:
     assert (ROOT / "tradebot" / "entrypoint.sh").stat().st_mode & 0o111 == 0o111
 
 
+@pytest.mark.sqlite
 def test_image_has_what_the_server_needs_and_no_more() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert lines[1] == "*"
@@ -89,6 +96,7 @@ def test_image_has_what_the_server_needs_and_no_more() -> None:
     assert allowed == {*packages, ".env.example", "manage.py", "requirements.txt"}
 
 
+@pytest.mark.sqlite
 def test_static_files_can_be_hashed_as_the_image_does(tmp_path: Path) -> None:
     storage = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
     with override_settings(

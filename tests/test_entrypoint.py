@@ -155,6 +155,7 @@ def test_entrypoint_at_busy_port_stops_with_one_sentence(tmp_path: Path) -> None
     assert "Traceback" not in server.log
 
 
+@pytest.mark.sqlite
 def test_make_run_on_a_new_checkout_lets_its_admin_in(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     private = shutil.ignore_patterns(".*_cache", ".env", ".git", ".venv", "*.sqlite3*")

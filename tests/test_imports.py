@@ -22,6 +22,7 @@ def imported_packages(path: Path) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("package", ["tradebot", *APPS])
 def test_package_imports_only_those_before_it(package: str) -> None:
     later = APPS if package == "tradebot" else APPS[APPS.index(package) + 1 :]

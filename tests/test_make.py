@@ -38,6 +38,7 @@ def run_pytest(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("source", [SKIPPED_AT_RUN, SKIPPED_AT_IMPORT])
 def test_fail_on_skip_fails_what_is_skipped(tmp_path: Path, source: str) -> None:
     path = tmp_path / "test_skipped.py"
@@ -50,6 +51,7 @@ def test_fail_on_skip_fails_what_is_skipped(tmp_path: Path, source: str) -> None
     assert ("1 xfailed" in result.stdout) == ("xfail" in source)
 
 
+@pytest.mark.sqlite
 def test_make_without_python_3_11_stops_with_one_sentence(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copy(ROOT / "requirements.txt", tmp_path)

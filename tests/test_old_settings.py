@@ -62,12 +62,14 @@ def _names(cell: str) -> list[str]:
     return re.findall(r"`([A-Z_]+)(?:=\w+)?`", cell)
 
 
+@pytest.mark.sqlite
 def test_every_old_setting_has_a_row() -> None:
     assert sorted(name for old, *_ in ROWS for name in _names(old)) == sorted(
         OLD_SETTINGS
     )
 
 
+@pytest.mark.sqlite
 def test_every_row_names_a_setting_that_exists_or_says_why_there_is_none() -> None:
     existing = re.findall(r"^#?([A-Z_]+)=", dotenv.EXAMPLE.read_text(), re.MULTILINE)
 
@@ -79,6 +81,7 @@ def test_every_row_names_a_setting_that_exists_or_says_why_there_is_none() -> No
         assert set(_names(explanation)) <= {*existing, *OLD_SETTINGS}, old
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("url", "taken"),
     [

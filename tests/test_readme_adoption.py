@@ -213,6 +213,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
             found.stop()
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_old_installation_goes_over_and_back_and_over_again_as_written(
     installation: Installation,

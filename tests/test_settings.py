@@ -70,6 +70,7 @@ def assert_one_sentence(error: str) -> None:
     assert error.count("\n") == 1
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("name", "value"), MALFORMED)
 def test_setting_malformed_stops_with_its_name_and_an_example(
     name: str, value: str
@@ -83,10 +84,12 @@ def test_setting_malformed_stops_with_its_name_and_an_example(
     assert "hunter2" not in result.stderr
 
 
+@pytest.mark.sqlite
 def test_every_setting_is_among_the_malformed() -> None:
     assert {name for name, _ in MALFORMED} == env.names - ELSEWHERE
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", sorted(SECRETS))
 @pytest.mark.parametrize("value", [None, "", " "])
 def test_secret_missing_stops_with_its_name_and_an_example(
@@ -102,6 +105,7 @@ def test_secret_missing_stops_with_its_name_and_an_example(
     assert f"for example {name}=" in result.stderr
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "command", ["check", "makemigrations", "migrate", "shell", "sqlmigrate", "test"]
 )
@@ -112,6 +116,7 @@ def test_command_without_settings_says_which_is_missing(command: str) -> None:
     assert "SECRET_KEY is not set" in result.stderr
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
@@ -133,6 +138,7 @@ def test_env_file_with_unknown_name_stops_with_the_close_one(
     assert "hunter2" not in result.stderr
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "line", ["DEBUG = hunter2", " DEBUG=hunter2", "DEBUG: hunter2", "hunter2"]
 )
@@ -148,12 +154,14 @@ def test_env_file_with_a_line_that_sets_nothing_stops_with_its_number(
     assert "hunter2" not in result.stderr + result.stdout
 
 
+@pytest.mark.sqlite
 def test_env_file_may_have_settings_of_compose(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("COMPOSE_PROJECT_NAME=bots\n")
     assert manage("check", **SECRETS, ENV_FILE=str(env_file)).returncode == 0
 
 
+@pytest.mark.sqlite
 def test_gunicorn_with_a_database_in_memory_stops_with_one_sentence() -> None:
     result = subprocess.run(
         ["gunicorn", "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"],
@@ -169,6 +177,7 @@ def test_gunicorn_with_a_database_in_memory_stops_with_one_sentence() -> None:
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.sqlite
 def test_command_without_its_tables_ends_with_one_sentence(tmp_path: Path) -> None:
     result = manage(
         "create_first_admin",
@@ -181,6 +190,7 @@ def test_command_without_its_tables_ends_with_one_sentence(tmp_path: Path) -> No
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.sqlite
 def test_env_file_unreadable_stops_with_its_path(tmp_path: Path) -> None:
     result = manage("check", **SECRETS, ENV_FILE=str(tmp_path))
     assert result.returncode == 1
@@ -188,6 +198,7 @@ def test_env_file_unreadable_stops_with_its_path(tmp_path: Path) -> None:
     assert f"{tmp_path} cannot be read" in result.stderr
 
 
+@pytest.mark.sqlite
 def test_env_file_gives_way_to_the_environment(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("WEB_THREADS=7\nWEB_CONCURRENCY=7\n")
@@ -196,11 +207,13 @@ def test_env_file_gives_way_to_the_environment(tmp_path: Path) -> None:
     assert "WEB_CONCURRENCY = 7 " in result.stdout
 
 
+@pytest.mark.sqlite
 def test_example_lists_every_setting_and_no_other() -> None:
     listed = re.findall(r"^#?([A-Z_]+)=", dotenv.EXAMPLE.read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(env.names)
 
 
+@pytest.mark.sqlite
 def test_example_explains_every_setting() -> None:
     lines = dotenv.EXAMPLE.read_text().splitlines()
     for before, line in pairwise(lines):
@@ -208,6 +221,7 @@ def test_example_explains_every_setting() -> None:
             assert before.startswith("# ")
 
 
+@pytest.mark.sqlite
 def test_example_states_the_defaults(tmp_path: Path) -> None:
     plain, explicit = tmp_path / "plain", tmp_path / "explicit"
     plain.write_text(dotenv.fill(dotenv.EXAMPLE.read_text(), SECRETS))
@@ -218,11 +232,13 @@ def test_example_states_the_defaults(tmp_path: Path) -> None:
     assert shown[0].stdout == shown[1].stdout
 
 
+@pytest.mark.sqlite
 def test_health_check_is_allowed_whatever_the_hosts() -> None:
     result = manage("diffsettings", **SECRETS, ALLOWED_HOSTS="bots.example.com")
     assert "ALLOWED_HOSTS = ['bots.example.com', '127.0.0.1']" in result.stdout
 
 
+@pytest.mark.sqlite
 def test_gunicorn_with_malformed_setting_stops_with_one_sentence() -> None:
     result = subprocess.run(
         ["gunicorn", "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"],
@@ -238,6 +254,7 @@ def test_gunicorn_with_malformed_setting_stops_with_one_sentence() -> None:
     assert "WEB_THREADS must be a whole number between 1 and" in result.stderr
 
 
+@pytest.mark.sqlite
 def test_dotenv_writes_what_the_settings_take_and_keeps_it(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     settings = environment(ENV_FILE=str(env_file))
@@ -264,6 +281,7 @@ def test_dotenv_writes_what_the_settings_take_and_keeps_it(tmp_path: Path) -> No
     assert env_file.read_text() == text
 
 
+@pytest.mark.sqlite
 def test_dotenv_makes_other_secrets_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +295,7 @@ def test_dotenv_makes_other_secrets_each_time(
     assert lines[0].isdisjoint(lines[1])
 
 
+@pytest.mark.sqlite
 def test_dotenv_with_unknown_name_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

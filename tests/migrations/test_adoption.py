@@ -106,9 +106,9 @@ def test_every_state_is_recorded_and_no_table_is_changed(
 @pytest.mark.parametrize(
     "state",
     [
-        old_program.BASE,
+        pytest.param(old_program.BASE, marks=pytest.mark.long),
         next(each for each in old_program.STATES if each.name == "69694099e14e"),
-        old_program.TWO_HEADS,
+        pytest.param(old_program.TWO_HEADS, marks=pytest.mark.long),
     ],
     ids=lambda state: state.name,
 )
@@ -191,6 +191,7 @@ def test_named_difference_can_be_accepted_on_purpose(
     assert History(database).entries()[0].details["accepted"] != []
 
 
+@pytest.mark.long
 def test_plan_shows_what_comes_and_writes_nothing(
     empty_database: BaseDatabaseWrapper,
 ) -> None:

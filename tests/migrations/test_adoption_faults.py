@@ -62,6 +62,7 @@ def recorded(connection: BaseDatabaseWrapper) -> int:
 
 
 @postgresql
+@pytest.mark.long
 def test_tables_of_another_role_are_refused_by_name_until_they_are_handed_over(
     roles: Roles, empty_database: BaseDatabaseWrapper
 ) -> None:
@@ -289,6 +290,7 @@ def killed_at_each_moment(
 
 
 @postgresql
+@pytest.mark.long
 def test_killed_take_over_and_its_return_are_done_or_not_done(
     empty_database: BaseDatabaseWrapper,
 ) -> None:
@@ -345,6 +347,7 @@ def return_of(connection: BaseDatabaseWrapper) -> None:
 
 
 @postgresql
+@pytest.mark.long
 def test_unadopt_that_is_killed_again_and_again_comes_to_the_same_end(
     empty_database: BaseDatabaseWrapper,
 ) -> None:

@@ -8,20 +8,14 @@ from typing import Any
 import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tests.migrations import rows
 from tests.migrations.chain import Walker
-from tradebot.schema.revisions import MigrationKey, migrations_at
-
-HEAD = "b7e3f2c1a9d8"
+from tradebot.schema.revisions import MigrationKey
 
 
 @pytest.fixture
-def walker(empty_database: BaseDatabaseWrapper) -> Walker:
+def walker(documented_database: BaseDatabaseWrapper) -> Walker:
     """A database at the documented head, with a row in every table."""
-    walker = Walker(empty_database, squashed=False)
-    walker.forwards(*migrations_at(HEAD))
-    rows.fill(empty_database, walker.apps())
-    return walker
+    return Walker(documented_database, squashed=False)
 
 
 def ask(walker: Walker, statement: str) -> Any:
@@ -40,42 +34,46 @@ def later(walker: Walker, app: str, upto: str) -> list[MigrationKey]:
     ]
 
 
-# Column, the migration that requires it, and what it is filled with.
-FILLED = [
-    ("users.is_active", "accounts", "0005_fill_user_columns", False),
-    ("users.created_at", "accounts", "0005_fill_user_columns", "2025-03-04"),
-    ("api_keys.is_valid", "apikeys", "0003_fill_api_key_columns", False),
-    ("bot_configs.created_at", "bots", "0010_fill_bot_config_columns", "2025-03-04"),
-    ("backtests.created_at", "backtests", "0006_fill_backtest_columns", "2025-03-04"),
-    ("trades.timestamp", "trading", "0005_fill_trade_timestamp", "2025-05-23"),
-]
+# Column and what it is filled with.
+FILLED = {
+    "users.is_active": False,
+    "users.created_at": "2025-03-04",
+    "api_keys.is_valid": False,
+    "bot_configs.created_at": "2025-03-04",
+    "backtests.created_at": "2025-03-04",
+    "trades.timestamp": "2025-05-23",
+}
+# The last of the migrations that fill.
+LAST_FILL = ("trading", "0005_fill_trade_timestamp")
 
 
-@pytest.mark.parametrize(
-    ("column", "app", "migration", "filled"), FILLED, ids=[row[0] for row in FILLED]
-)
-def test_null_is_filled_and_given_back(
-    column: str, app: str, migration: str, filled: Any, walker: Walker
-) -> None:
-    table, name = column.split(".")
-    if table == "trades":
-        columns = (
-            "bot_config_id, user_id, symbol, side, order_type, price, "
-            "quantity_filled, quote_quantity_filled"
-        )
-        ask(walker, f"INSERT INTO trades ({columns}) SELECT {columns} FROM trades")  # noqa: S608
-        ask(walker, "UPDATE trades SET timestamp = NULL WHERE id = 2")
-    else:
+def test_nulls_are_filled_and_given_back(walker: Walker) -> None:
+    columns = (
+        "bot_config_id, user_id, symbol, side, order_type, price, "
+        "quantity_filled, quote_quantity_filled"
+    )
+    ask(walker, f"INSERT INTO trades ({columns}) SELECT {columns} FROM trades")  # noqa: S608
+    ask(walker, "UPDATE trades SET timestamp = NULL WHERE id = 2")
+    for each in FILLED.keys() - {"trades.timestamp"}:
+        table, name = each.split(".")
         ask(walker, f"UPDATE {table} SET {name} = NULL, updated_at = '2025-03-04'")  # noqa: S608
-    which = f"SELECT {name} FROM {table} ORDER BY id DESC LIMIT 1"  # noqa: S608
-    plan = later(walker, app, migration)
+    plan = later(walker, *LAST_FILL)
 
     walker.forwards(*plan)
 
-    ((value,),) = ask(walker, which)
-    assert (str(value)[:10] if isinstance(filled, str) else bool(value)) == filled
+    for each, filled in FILLED.items():
+        value = _last(walker, each)
+        found = str(value)[:10] if isinstance(filled, str) else bool(value)
+        assert found == filled, each
     walker.backwards(*reversed(plan))
-    assert ask(walker, which) == [(None,)]
+    assert [_last(walker, each) for each in FILLED] == [None] * len(FILLED)
+
+
+def _last(walker: Walker, column: str) -> Any:
+    """Return the value of a column in the newest row."""
+    table, name = column.split(".")
+    ((value,),) = ask(walker, f"SELECT {name} FROM {table} ORDER BY id DESC LIMIT 1")  # noqa: S608
+    return value
 
 
 def test_filled_value_that_was_overwritten_stays(walker: Walker) -> None:

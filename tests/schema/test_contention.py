@@ -33,6 +33,7 @@ def reading(url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.mark.long
 def test_run_that_gives_up_names_who_is_in_the_way(url: str) -> None:
     with reading(url) as stranger:
         result = manage(

@@ -32,13 +32,16 @@ def crash(how: str, moments: list[str], database_url: str) -> None:
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("how", ["kill", "terminate"])
+@pytest.mark.parametrize(
+    "how", ["kill", pytest.param("terminate", marks=pytest.mark.long)]
+)
 def test_run_cut_off_at_a_moment_is_finished_by_the_next(
     how: str, postgresql_url: str
 ) -> None:
     crash(how, MOMENTS[how], postgresql_url)
 
 
+@pytest.mark.long
 @pytest.mark.sqlite
 def test_killed_run_on_sqlite_is_finished_by_the_next() -> None:
     crash("kill", ["600", "-1"], "")

@@ -134,6 +134,7 @@ def test_differences_of_kinds_no_migration_makes_are_named(
         assert differences_from(expected, migrated) == []
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_states_on_the_chain_and_back_have_no_drift(
     empty_database: BaseDatabaseWrapper,
@@ -153,6 +154,7 @@ def test_states_on_the_chain_and_back_have_no_drift(
     assert_no_drift(empty_database, pending=len(later) - 15)
 
 
+@pytest.mark.long
 def test_database_before_migrate_and_after_going_back_and_forth_has_no_drift(
     empty_database: BaseDatabaseWrapper,
 ) -> None:
@@ -375,6 +377,7 @@ def test_read_only_transaction_is_told(
 # --- The replay -------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_replay_executes_the_statements_that_migrate_does(
     migrated: BaseDatabaseWrapper,

@@ -136,10 +136,12 @@ def _problems(text: str) -> list[str]:
     return problems
 
 
+@pytest.mark.sqlite
 def test_document_lists_the_messages_that_there_are() -> None:
     assert _problems(DOCUMENT.read_text()) == []
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("table", range(5))
 @pytest.mark.parametrize("tampering", ["missing", "doubled", "renamed"])
 def test_document_with_a_tampered_row_is_told(table: int, tampering: str) -> None:
@@ -157,6 +159,7 @@ def test_document_with_a_tampered_row_is_told(table: int, tampering: str) -> Non
     assert _problems(text.replace(line, instead))
 
 
+@pytest.mark.sqlite
 def test_every_fault_has_an_exit_code_of_its_own() -> None:
     codes = [fault.exit_code for fault in {*_fault_classes()} - {PreflightError}]
 

@@ -74,6 +74,7 @@ def test_plan_has_statements_locks_and_sizes(
     assert "; holds up readers and writers" in text
 
 
+@pytest.mark.long
 def test_plan_backwards_to_a_revision_says_so(
     migrated_database: BaseDatabaseWrapper,
 ) -> None:
@@ -88,6 +89,7 @@ def test_plan_backwards_to_a_revision_says_so(
     )
 
 
+@pytest.mark.long
 def test_plan_backwards_says_what_is_kept_and_what_is_lost(
     empty_database: BaseDatabaseWrapper,
 ) -> None:

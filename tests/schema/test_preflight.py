@@ -110,8 +110,13 @@ def roles(django_db_blocker: DjangoDbBlocker) -> Iterator[Roles]:
 @pytest.mark.parametrize(
     "case",
     [
-        *HISTORY,
-        *(pytest.param(case, marks=pytest.mark.postgresql) for case in SERVER),
+        *HISTORY[::2],
+        *(pytest.param(case, marks=pytest.mark.long) for case in HISTORY[1::2]),
+        *(pytest.param(case, marks=pytest.mark.postgresql) for case in SERVER[::2]),
+        *(
+            pytest.param(case, marks=[pytest.mark.postgresql, pytest.mark.long])
+            for case in SERVER[1::2]
+        ),
     ],
     ids=lambda case: case.make.__name__.strip("<>"),
 )

@@ -92,6 +92,7 @@ def _differences(expected: list[Any], found: list[Any]) -> list[str]:
     return problems
 
 
+@pytest.mark.sqlite
 def test_document_matches_the_migrations() -> None:
     assert _problems(DOCUMENT.read_text()) == []
 
@@ -114,6 +115,7 @@ TAMPERINGS: dict[str, Callable[[str], str]] = {
 }
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("tampering", TAMPERINGS)
 @pytest.mark.parametrize(
     "migration",
@@ -130,6 +132,7 @@ def test_document_with_a_tampered_row_is_told(migration: str, tampering: str) ->
     assert _problems(tampered)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -163,6 +166,7 @@ def _irreversible(operations: Iterable[Operation]) -> list[Operation]:
     return found
 
 
+@pytest.mark.sqlite
 def test_every_operation_of_ours_has_a_reverse() -> None:
     loader = MigrationLoader(None)
 
@@ -173,6 +177,7 @@ def test_every_operation_of_ours_has_a_reverse() -> None:
     } == {}
 
 
+@pytest.mark.sqlite
 def test_operation_without_a_reverse_is_found() -> None:
     one_way = migrations.RunSQL("SELECT 1")
     nested = migrations.SeparateDatabaseAndState(database_operations=[one_way])
@@ -184,6 +189,7 @@ def _revision(id_: str, *revises: str, name: str = "") -> Revision:
     return Revision(id=id_, revises=revises, migration=("app", name or id_))
 
 
+@pytest.mark.sqlite
 def test_revisions_of_two_branches_follow_the_order_of_their_merge() -> None:
     history = [
         _revision("merge", "left", "right"),
@@ -200,6 +206,7 @@ def test_revisions_of_two_branches_follow_the_order_of_their_merge() -> None:
     ]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("history", "message"),
     [

@@ -96,7 +96,7 @@ def _differences(connection: BaseDatabaseWrapper, expected: dict[str, Any]) -> s
         ("base", None),
         ("7354d6bd11ea", "107856acfca7"),
         (HEADS, MERGE),
-        ("trading.0005", None),
+        pytest.param("trading.0005", None, marks=pytest.mark.long),
     ],
 )
 def test_script_leaves_what_migrate_leaves_and_then_nothing_more(
@@ -136,6 +136,7 @@ def test_script_from_a_documented_revision_leaves_what_migrate_leaves(
         assert _differences(copy, migrated) == set()
 
 
+@pytest.mark.long
 def test_rows_of_many_batches_are_all_filled(
     at_8dff: BaseDatabaseWrapper, to_head: list[str]
 ) -> None:
@@ -353,6 +354,7 @@ def _tables(connection: BaseDatabaseWrapper) -> list[str]:
 # --- Stopped and run again --------------------------------------------------------
 
 
+@pytest.mark.long
 def test_locked_table_stops_the_script_and_the_next_run_goes_on(
     at_8dff: BaseDatabaseWrapper, to_head: list[str], migrated: dict[str, Any]
 ) -> None:
@@ -380,6 +382,7 @@ def test_locked_table_stops_the_script_and_the_next_run_goes_on(
         )
 
 
+@pytest.mark.long
 def test_killed_psql_leaves_what_the_next_run_finishes(
     at_8dff: BaseDatabaseWrapper,
     settings: Any,
@@ -418,6 +421,7 @@ def _wait_for(connection: BaseDatabaseWrapper, condition: str) -> None:
             time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_script_cut_off_at_a_part_is_finished_by_the_next_run(
     empty_database: BaseDatabaseWrapper,
 ) -> None:
@@ -443,6 +447,7 @@ def test_script_cut_off_at_a_part_is_finished_by_the_next_run(
 # --- How it is made ---------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_script_is_the_same_whatever_the_database_and_needs_none() -> None:
     urls = (f"postgres://u:s3cr3t-password@127.0.0.1:{free_port()}/none", "")
     texts = set()
@@ -517,6 +522,7 @@ def test_state_has_all_that_its_migrations_need(name: str, count: int) -> None:
     assert len(parse_state(name).applied) == count
 
 
+@pytest.mark.long
 def test_migration_of_python_code_is_refused_by_name() -> None:
     result = manage(
         "schema_script",

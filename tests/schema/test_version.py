@@ -121,7 +121,7 @@ PASSWORD = "Correct-Horse-7"
         ([go_back], 1, "CommandError: The schema is behind this code by bots."),
         ([go_back, get_ahead], 4, "CommandError: The schema has bots.9999"),
         ([get_ahead], 0, "Attention: The schema is ahead of this code by bots."),
-        ([], 0, ""),
+        pytest.param([], 0, "", marks=pytest.mark.long),
     ],
     ids=["behind", "both", "ahead", "current"],
 )
