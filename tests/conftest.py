@@ -29,13 +29,10 @@ def pytest_collection_modifyitems(
     foreign = {"postgresql": "sqlite", "sqlite": "postgresql"}[
         connections["default"].vendor
     ]
-    skip_long = not config.getoption("long")
-    left_out = [
-        item
-        for item in items
-        if item.get_closest_marker(foreign)
-        or (skip_long and item.get_closest_marker("long"))
-    ]
+    markers = [foreign]
+    if not config.getoption("long"):
+        markers += ["long", *(["alike"] if foreign == "sqlite" else [])]
+    left_out = [item for item in items if any(map(item.get_closest_marker, markers))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

@@ -67,6 +67,7 @@ def assert_shows(client: Client, path: str, rows: Rows) -> str:
     return text
 
 
+@pytest.mark.alike
 def test_site_shows_the_name_of_the_program(superuser: Client) -> None:
     text = superuser.get(reverse("admin:index")).content.decode()
 
@@ -74,6 +75,7 @@ def test_site_shows_the_name_of_the_program(superuser: Client) -> None:
     assert "Django administration" not in text
 
 
+@pytest.mark.alike
 def test_index_with_rows_lists_every_model(superuser: Client, rows: Rows) -> None:
     text = assert_shows(superuser, reverse("admin:index"), rows)
 
@@ -81,12 +83,14 @@ def test_index_with_rows_lists_every_model(superuser: Client, rows: Rows) -> Non
         assert admin_url("changelist", model) in text
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("app", sorted({model._meta.app_label for model in MODELS}))
 def test_app_index_with_rows_answers(superuser: Client, rows: Rows, app: str) -> None:
     assert_shows(superuser, reverse("admin:app_list", args=[app]), rows)
 
 
 @each_model
+@pytest.mark.alike
 @pytest.mark.parametrize("reader", ["superuser", "viewer"])
 def test_pages_of_a_row_show_no_secret(
     model: type[models.Model], reader: str, rows: Rows
@@ -103,6 +107,7 @@ def test_pages_of_a_row_show_no_secret(
 
 
 @each_model
+@pytest.mark.alike
 def test_log_of_the_pages_of_a_row_holds_no_secret_at_debug_either(
     model: type[models.Model],
     superuser: Client,
@@ -121,6 +126,7 @@ def test_log_of_the_pages_of_a_row_holds_no_secret_at_debug_either(
 
 
 @each_model
+@pytest.mark.alike
 def test_delete_page_of_a_row_shows_no_secret(
     model: type[models.Model], superuser: Client, rows: Rows
 ) -> None:
@@ -128,6 +134,7 @@ def test_delete_page_of_a_row_shows_no_secret(
 
 
 @each_model
+@pytest.mark.alike
 def test_changelist_follows_every_filter_order_and_date(
     model: type[models.Model], superuser: Client, rows: Rows
 ) -> None:
@@ -141,6 +148,7 @@ def test_changelist_follows_every_filter_order_and_date(
 
 
 @each_model
+@pytest.mark.alike
 def test_changelist_search_finds_rows_by_the_owner(
     model: type[models.Model], superuser: Client, rows: Rows
 ) -> None:
@@ -153,6 +161,7 @@ def test_changelist_search_finds_rows_by_the_owner(
 
 
 @each_model
+@pytest.mark.alike
 def test_changelist_search_for_a_secret_finds_nothing(
     model: type[models.Model], superuser: Client, rows: Rows
 ) -> None:
@@ -163,6 +172,7 @@ def test_changelist_search_for_a_secret_finds_nothing(
 
 
 @each_model
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "lookup",
     [
@@ -187,6 +197,7 @@ def test_changelist_does_not_tell_secrets_by_look_ups(
     assert response.status_code in (302, 400)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "path",
     [
@@ -204,6 +215,7 @@ def test_page_asked_for_what_no_column_holds_is_refused(
     assert superuser.get(path).status_code == status
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("view", ["change", "delete", "history"])
 def test_page_of_an_id_beyond_every_column_is_missing(
     view: str, superuser: Client
@@ -216,6 +228,7 @@ def test_page_of_an_id_beyond_every_column_is_missing(
 
 
 @each_model
+@pytest.mark.alike
 @pytest.mark.parametrize("pk", ["x", "\0", "9" * 25])
 def test_action_on_what_is_no_id_deletes_nothing(
     model: type[models.Model], pk: str, superuser: Client, rows: Rows
@@ -230,6 +243,7 @@ def test_action_on_what_is_no_id_deletes_nothing(
     assert model._default_manager.exists()
 
 
+@pytest.mark.alike
 def test_new_bot_of_a_user_who_is_no_number_is_refused(superuser: Client) -> None:
     # The form fails while it is shown again.
     response = superuser.post(admin_url("add", BotConfig), {"user": "x"})
@@ -237,6 +251,7 @@ def test_new_bot_of_a_user_who_is_no_number_is_refused(superuser: Client) -> Non
     assert response.status_code == 400
 
 
+@pytest.mark.alike
 def test_fault_elsewhere_stays_one_of_the_server(rf: RequestFactory) -> None:
     middleware = UnreadableInputMiddleware(lambda request: HttpResponse())
 
@@ -245,6 +260,7 @@ def test_fault_elsewhere_stays_one_of_the_server(rf: RequestFactory) -> None:
 
 
 @each_model
+@pytest.mark.alike
 def test_changelist_asks_the_same_number_of_queries_for_more_rows(
     model: type[models.Model], superuser: Client, rows: Rows
 ) -> None:
@@ -265,6 +281,7 @@ def test_changelist_asks_the_same_number_of_queries_for_more_rows(
 
 
 @each_record
+@pytest.mark.alike
 def test_record_is_neither_added_nor_changed_by_a_superuser(
     model: type[models.Model], superuser: Client, rows: Rows
 ) -> None:
@@ -278,6 +295,7 @@ def test_record_is_neither_added_nor_changed_by_a_superuser(
 
 
 @each_record
+@pytest.mark.alike
 def test_record_is_deleted_by_a_superuser(
     model: type[models.Model], superuser: Client, rows: Rows
 ) -> None:
@@ -288,6 +306,7 @@ def test_record_is_deleted_by_a_superuser(
 
 
 @each_record
+@pytest.mark.alike
 def test_record_is_not_deleted_by_staff_with_the_permission(
     model: type[models.Model], rows: Rows
 ) -> None:
@@ -301,6 +320,7 @@ def test_record_is_not_deleted_by_staff_with_the_permission(
 
 
 @each_model
+@pytest.mark.alike
 def test_model_is_closed_to_staff_without_permission(
     model: type[models.Model], rows: Rows
 ) -> None:
@@ -311,6 +331,7 @@ def test_model_is_closed_to_staff_without_permission(
 
 
 @each_model
+@pytest.mark.alike
 def test_model_is_closed_to_the_owner_of_the_rows(
     model: type[models.Model], rows: Rows
 ) -> None:
@@ -320,6 +341,7 @@ def test_model_is_closed_to_the_owner_of_the_rows(
     assert response["Location"].startswith(reverse("admin:login"))
 
 
+@pytest.mark.alike
 def test_user_with_rows_of_every_model_is_deleted_with_them(
     superuser: Client, rows: Rows
 ) -> None:
@@ -332,6 +354,7 @@ def test_user_with_rows_of_every_model_is_deleted_with_them(
         assert model._default_manager.count() == 1
 
 
+@pytest.mark.alike
 def test_users_are_deleted_together_by_the_action(
     superuser: Client, rows: Rows
 ) -> None:

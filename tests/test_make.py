@@ -38,6 +38,7 @@ def run_pytest(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.sqlite
 @pytest.mark.parametrize("source", [SKIPPED_AT_RUN, SKIPPED_AT_IMPORT])
 def test_fail_on_skip_fails_what_is_skipped(tmp_path: Path, source: str) -> None:

@@ -74,6 +74,7 @@ def test_make_targets_that_the_readme_names_exist() -> None:
     assert all(f"\n{target}:" in makefile for target in targets)
 
 
+@pytest.mark.long
 def test_way_back_leads_to_the_documented_head_and_forward_again(
     empty_database: BaseDatabaseWrapper,
 ) -> None:

@@ -70,6 +70,7 @@ def edit(client: Client, user: User, **values: str) -> dict[str, list[str]]:
 # --- Adding -----------------------------------------------------------------------
 
 
+@pytest.mark.alike
 def test_user_added_can_log_in_and_has_a_raw_hash(superuser: Client) -> None:
     assert add(superuser, "New@EXAMPLE.com", NEW_PASSWORD, NEW_PASSWORD) == []
 
@@ -80,6 +81,7 @@ def test_user_added_can_log_in_and_has_a_raw_hash(superuser: Client) -> None:
     assert stored_hash(user).startswith("$2b$")
 
 
+@pytest.mark.alike
 def test_user_added_is_offered_for_further_editing(superuser: Client) -> None:
     typed = {
         "email": "new@example.com",
@@ -93,6 +95,7 @@ def test_user_added_is_offered_for_further_editing(superuser: Client) -> None:
     assert response["Location"] == admin_url("change", user)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("password", "reason"), REFUSED_PASSWORDS)
 def test_user_added_with_a_password_against_the_policy_is_refused(
     superuser: Client, password: str, reason: str
@@ -103,6 +106,7 @@ def test_user_added_with_a_password_against_the_policy_is_refused(
     assert not User.objects.filter(email="new@example.com").exists()
 
 
+@pytest.mark.alike
 def test_user_added_with_two_different_passwords_is_refused(
     superuser: Client,
 ) -> None:
@@ -111,10 +115,12 @@ def test_user_added_with_two_different_passwords_is_refused(
     assert errors == ["The two password fields didn’t match."]
 
 
+@pytest.mark.alike
 def test_user_added_without_password_is_refused(superuser: Client) -> None:
     assert add(superuser, "new@example.com", "", "") == ["This field is required."] * 2
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("email", "reason"),
     [
@@ -137,6 +143,7 @@ def test_user_added_with_a_taken_or_wrong_address_is_refused(
 # --- Changing ---------------------------------------------------------------------
 
 
+@pytest.mark.alike
 def test_form_says_that_there_is_a_password_and_nothing_of_it(
     superuser: Client,
 ) -> None:
@@ -151,12 +158,14 @@ def test_form_says_that_there_is_a_password_and_nothing_of_it(
         assert part not in text
 
 
+@pytest.mark.alike
 def test_form_of_a_user_without_password_says_so(superuser: Client) -> None:
     text = superuser.get(admin_url("change", make_user())).content.decode()
 
     assert "No password is set." in text
 
 
+@pytest.mark.alike
 def test_form_sent_unedited_keeps_hash_and_token(superuser: Client) -> None:
     user = make_user(is_active=False, reset_token=RESET_TOKEN)
     store_hash(user, OLD_HASH)
@@ -169,6 +178,7 @@ def test_form_sent_unedited_keeps_hash_and_token(superuser: Client) -> None:
     assert stored_hash(user) == OLD_HASH
 
 
+@pytest.mark.alike
 def test_user_is_activated_and_deactivated(superuser: Client) -> None:
     user = make_user(is_active=False)
 
@@ -184,6 +194,7 @@ def test_user_is_activated_and_deactivated(superuser: Client) -> None:
     assert user.is_active is False
 
 
+@pytest.mark.alike
 def test_permissions_given_on_the_form_are_stored(superuser: Client) -> None:
     user = make_user()
 
@@ -194,6 +205,7 @@ def test_permissions_given_on_the_form_are_stored(superuser: Client) -> None:
     assert [permission.pk for permission in user.user_permissions.all()] == [1]
 
 
+@pytest.mark.alike
 def test_address_of_another_user_is_refused_whatever_its_case(
     superuser: Client,
 ) -> None:
@@ -207,6 +219,7 @@ def test_address_of_another_user_is_refused_whatever_its_case(
     assert user.email == "other@example.com"
 
 
+@pytest.mark.alike
 def test_address_is_changed_in_its_case(superuser: Client) -> None:
     user = make_user("owner@example.com")
 
@@ -219,6 +232,7 @@ def test_address_is_changed_in_its_case(superuser: Client) -> None:
 # --- Passwords --------------------------------------------------------------------
 
 
+@pytest.mark.alike
 def test_password_set_by_a_superuser_is_stored_raw_and_logged(
     superuser: Client,
 ) -> None:
@@ -239,6 +253,7 @@ def test_password_set_by_a_superuser_is_stored_raw_and_logged(
     assert stored_hash(user)[7:13] not in history
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("password", "reason"), REFUSED_PASSWORDS)
 def test_password_set_against_the_policy_is_refused(
     superuser: Client, password: str, reason: str
@@ -253,6 +268,7 @@ def test_password_set_against_the_policy_is_refused(
     assert user.check_password(PASSWORD)
 
 
+@pytest.mark.alike
 def test_password_page_of_a_user_shows_nothing_of_the_hash(superuser: Client) -> None:
     user = make_user()
     store_hash(user, OLD_HASH)
@@ -263,6 +279,7 @@ def test_password_page_of_a_user_shows_nothing_of_the_hash(superuser: Client) ->
         assert part not in page.content.decode()
 
 
+@pytest.mark.alike
 def test_own_password_is_changed_with_the_old_one_and_the_session_goes_on(
     superuser: Client,
 ) -> None:
@@ -286,6 +303,7 @@ def test_own_password_is_changed_with_the_old_one_and_the_session_goes_on(
 # --- Listing ----------------------------------------------------------------------
 
 
+@pytest.mark.alike
 def test_filter_by_active_finds_users(superuser: Client) -> None:
     make_user("user@example.com", is_active=False)
     path = admin_url("changelist", User)
@@ -301,6 +319,7 @@ def test_filter_by_active_finds_users(superuser: Client) -> None:
 # --- Staff who are no superusers --------------------------------------------------
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("target", ["superuser", "staff", "self"])
 def test_staff_cannot_touch_staff(target: str) -> None:
     me = make_staff(*UPDATE_USERS)
@@ -326,6 +345,7 @@ def test_staff_cannot_touch_staff(target: str) -> None:
     assert victim.check_password(PASSWORD)
 
 
+@pytest.mark.alike
 def test_staff_edits_users_but_gives_no_permissions() -> None:
     client = client_of(make_staff(*UPDATE_USERS))
     user = make_user()
@@ -347,6 +367,7 @@ def test_staff_edits_users_but_gives_no_permissions() -> None:
     assert not user.user_permissions.exists()
 
 
+@pytest.mark.alike
 def test_staff_adds_and_deletes_users() -> None:
     client = client_of(make_staff(*UPDATE_USERS))
 
@@ -357,6 +378,7 @@ def test_staff_adds_and_deletes_users() -> None:
     assert not User.objects.filter(email="new@example.com").exists()
 
 
+@pytest.mark.alike
 def test_user_whose_address_is_not_ascii_can_be_deactivated(superuser: Client) -> None:
     user = make_user("jürgen@example.com")
 
@@ -366,6 +388,7 @@ def test_user_whose_address_is_not_ascii_can_be_deactivated(superuser: Client) -
     assert user.is_active is False
 
 
+@pytest.mark.alike
 def test_groups_are_for_superusers_alone(superuser: Client) -> None:
     group = Group.objects.create(name="helpers")
     staff = client_of(make_staff("view_group", "change_group", "add_group"))

@@ -30,6 +30,7 @@ def create(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
     return output.getvalue()
 
 
+@pytest.mark.alike
 @pytest.mark.django_db
 def test_superuser_from_the_environment_is_created(
     monkeypatch: pytest.MonkeyPatch,
@@ -44,6 +45,7 @@ def test_superuser_from_the_environment_is_created(
     assert stored_hash(user).startswith("$2b$")
 
 
+@pytest.mark.alike
 @pytest.mark.django_db
 @pytest.mark.parametrize("taken", ["admin@example.com", "Admin@Example.COM"])
 @pytest.mark.parametrize("email", ["ADMIN@example.com", "Ada <admin@EXAMPLE.com>"])
@@ -58,6 +60,7 @@ def test_superuser_with_an_address_that_is_taken_in_any_form_is_refused(
     assert User.objects.count() == 1
 
 
+@pytest.mark.alike
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("variables", "message"),
@@ -76,6 +79,7 @@ def test_superuser_without_a_usable_address_is_refused(
     assert not User.objects.exists()
 
 
+@pytest.mark.alike
 @pytest.mark.django_db
 @pytest.mark.parametrize("variables", [{}, {"PASSWORD": ""}, {"PASSWORD": "short"}])
 def test_superuser_without_a_password_that_the_policy_accepts_is_refused(
@@ -131,6 +135,7 @@ def converse(command: list[str], answers: list[tuple[str, str]], **env: str) -> 
     return shown
 
 
+@pytest.mark.alike
 def test_superuser_at_a_terminal_is_asked_for_address_and_password_only(
     migrated_database: BaseDatabaseWrapper,
 ) -> None:

@@ -42,6 +42,7 @@ ODD_VALUES = [json.dumps(value).encode() for value in _VALUES] + [
 ]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("method", "path"), protected())
 def test_anonymous_is_challenged(anonymous: JSONClient, method: str, path: str) -> None:
     response = anonymous.send(method, path, b"{}")
@@ -50,6 +51,7 @@ def test_anonymous_is_challenged(anonymous: JSONClient, method: str, path: str) 
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.alike
 @pytest.mark.django_db
 @pytest.mark.parametrize(("method", "path"), protected())
 def test_inactive_is_bad_request(method: str, path: str) -> None:
@@ -58,6 +60,7 @@ def test_inactive_is_bad_request(method: str, path: str) -> None:
     read_problem(client.send(method, path, b"{}"), 400)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("path", sorted({path for _, path in operations()}))
 def test_wrong_method_is_told_the_right_ones(api: JSONClient, path: str) -> None:
     known = {method for method, one in operations() if one == path}
@@ -71,6 +74,7 @@ def test_wrong_method_is_told_the_right_ones(api: JSONClient, path: str) -> None
         assert set(response.headers["Allow"].split(", ")) == known
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("method", "path"), operations())
 def test_both_forms_of_the_path_are_served(
     anonymous: JSONClient, method: str, path: str
@@ -82,6 +86,7 @@ def test_both_forms_of_the_path_are_served(
     assert codes in ({401}, {422})
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "pk",
     ["abc", "0", "-1", "1.5", "2147483648", "9" * 30, "%00", "１", "1e3", "' or 1"],
@@ -93,6 +98,7 @@ def test_bad_id_is_missing(api: JSONClient, method: str, path: str, pk: str) -> 
     read_problem(api.send(method, f"{path[:-1]}{pk}", b"{}"), 404)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("body", NOT_JSON, ids=lambda body: repr(body[:20]))
 @pytest.mark.parametrize(("method", "path"), writes())
 def test_body_that_is_not_json_is_refused_before_the_login(
@@ -101,6 +107,7 @@ def test_body_that_is_not_json_is_refused_before_the_login(
     assert broken_fields(anonymous.send(method, path, body)) == {"body"}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "media_type",
     [
@@ -123,6 +130,7 @@ def test_body_of_another_type_is_refused(
     assert "application/json" in detail
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("method", "path"), writes())
 def test_body_too_large_is_refused(
     anonymous: JSONClient, method: str, path: str
@@ -149,6 +157,7 @@ def paths(user: User) -> dict[str, str]:
     }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("body", NOT_OBJECTS, ids=repr)
 @pytest.mark.parametrize(("method", "path"), writes())
 def test_body_that_is_no_object_is_refused(
@@ -163,6 +172,7 @@ def test_body_that_is_no_object_is_refused(
     assert broken_fields(response) == {"body"}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("method", "path"), writes())
 @pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: repr(value)[:20])
 def test_odd_values_are_no_failure(
@@ -186,6 +196,7 @@ def test_odd_values_are_no_failure(
         fields = sorted(set(fields) - broken_fields(response))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("method", "path"), [one for one in operations() if one[0] in {"GET", "DELETE"}]
 )

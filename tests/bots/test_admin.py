@@ -53,6 +53,7 @@ def edit(superuser: Client, bot: BotConfig, **values: str) -> None:
     assert response.status_code == 302, response.context["adminform"].errors
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "digits",
     [
@@ -77,6 +78,7 @@ def test_decimals_on_the_form_are_plain_and_saved_as_typed(
     assert {form[name][0] for name in DECIMAL_FIELDS} == {digits}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -100,6 +102,7 @@ def test_value_out_of_its_bounds_is_refused(
     }
 
 
+@pytest.mark.alike
 def test_bot_that_breaks_bounds_can_be_repaired_field_by_field(
     superuser: Client, rows: Rows
 ) -> None:
@@ -111,6 +114,7 @@ def test_bot_that_breaks_bounds_can_be_repaired_field_by_field(
     assert (rows.bot.rsi_period, rows.bot.ema_fast) == (14, -1)
 
 
+@pytest.mark.alike
 def test_form_sent_unedited_changes_nothing(superuser: Client, rows: Rows) -> None:
     columns = [field.name for field in BotConfig._meta.fields]
     columns.remove("updated_at")
@@ -122,6 +126,7 @@ def test_form_sent_unedited_changes_nothing(superuser: Client, rows: Rows) -> No
     assert LogEntry.objects.get().get_change_message() == "No fields changed."
 
 
+@pytest.mark.alike
 def test_form_saves_null_where_a_field_is_emptied(
     superuser: Client, rows: Rows
 ) -> None:
@@ -133,6 +138,7 @@ def test_form_saves_null_where_a_field_is_emptied(
     assert rows.bot.api_key is None
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "text", ["many", "NaN", "Infinity", "1e999999999", "1e-20000", "1,5", "0x10"]
 )
@@ -150,6 +156,7 @@ def test_decimal_that_is_no_usable_number_is_refused(
     assert rows.bot.initial_capital == LONG
 
 
+@pytest.mark.alike
 def test_edit_writes_no_column_that_was_not_edited(
     superuser: Client, rows: Rows
 ) -> None:
@@ -171,6 +178,7 @@ def test_edit_writes_no_column_that_was_not_edited(
     assert rows.bot.name == "Renamed"
 
 
+@pytest.mark.alike
 def test_bot_is_not_given_away_by_a_forged_form(superuser: Client, rows: Rows) -> None:
     someone = make_user("someone@example.com")
 
@@ -180,6 +188,7 @@ def test_bot_is_not_given_away_by_a_forged_form(superuser: Client, rows: Rows) -
     assert rows.bot.user == rows.owner
 
 
+@pytest.mark.alike
 def test_bot_that_never_was_active_is_activated_and_deactivated(
     superuser: Client,
 ) -> None:
@@ -200,6 +209,7 @@ def test_bot_that_never_was_active_is_activated_and_deactivated(
     assert bot.is_active is False
 
 
+@pytest.mark.alike
 def test_state_of_a_running_bot_is_not_deleted(superuser: Client, rows: Rows) -> None:
     BotConfig.objects.update(is_active=True)
     path = admin_url("delete", rows.state)
@@ -211,6 +221,7 @@ def test_state_of_a_running_bot_is_not_deleted(superuser: Client, rows: Rows) ->
     assert not LogEntry.objects.exists()
 
 
+@pytest.mark.alike
 def test_key_of_another_user_is_refused(superuser: Client, rows: Rows) -> None:
     foreign = make_api_key(make_user("someone@example.com"))
     path = admin_url("change", rows.bot)
@@ -224,6 +235,7 @@ def test_key_of_another_user_is_refused(superuser: Client, rows: Rows) -> None:
     assert rows.bot.api_key == rows.api_key
 
 
+@pytest.mark.alike
 def test_bot_added_is_stored_stopped(superuser: Client, rows: Rows) -> None:
     path = admin_url("add", BotConfig)
     form = form_data(superuser, path)
@@ -253,6 +265,7 @@ def test_bot_added_is_stored_stopped(superuser: Client, rows: Rows) -> None:
     assert bot.created_at is not None
 
 
+@pytest.mark.alike
 def test_bot_added_without_user_or_with_a_foreign_key_is_refused(
     superuser: Client, rows: Rows
 ) -> None:
@@ -272,6 +285,7 @@ def test_bot_added_without_user_or_with_a_foreign_key_is_refused(
     assert BotConfig.objects.count() == 1
 
 
+@pytest.mark.alike
 def test_user_field_completes_e_mail_addresses(superuser: Client, rows: Rows) -> None:
     response = superuser.get(
         "/admin/autocomplete/",
@@ -288,6 +302,7 @@ def test_user_field_completes_e_mail_addresses(superuser: Client, rows: Rows) ->
     ]
 
 
+@pytest.mark.alike
 def test_list_shows_null_as_not_active_and_no_status_without_state(
     superuser: Client,
 ) -> None:
@@ -299,6 +314,7 @@ def test_list_shows_null_as_not_active_and_no_status_without_state(
     assert '<td class="field-status">-</td>' in text
 
 
+@pytest.mark.alike
 def test_filter_by_not_active_finds_null(superuser: Client) -> None:
     owner = make_user()
     for active in (True, False, None):
@@ -314,6 +330,7 @@ def test_filter_by_not_active_finds_null(superuser: Client) -> None:
     assert found() == 3
 
 
+@pytest.mark.alike
 def test_state_shows_all_digits(superuser: Client, rows: Rows) -> None:
     for path in (admin_url("changelist", BotState), admin_url("change", rows.state)):
         text = superuser.get(path).content.decode()
@@ -322,6 +339,7 @@ def test_state_shows_all_digits(superuser: Client, rows: Rows) -> None:
         assert format(SMALL, "f") in text
 
 
+@pytest.mark.alike
 def test_bot_without_state_shows_no_status(superuser: Client) -> None:
     bot = make_bot(make_user())
 
@@ -332,6 +350,7 @@ def test_bot_without_state_shows_no_status(superuser: Client) -> None:
         assert "None" not in page.content.decode()
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -359,6 +378,7 @@ def test_value_that_the_api_refuses_is_refused(
     assert response.context["adminform"].errors == {name: [message]}
 
 
+@pytest.mark.alike
 def test_bot_with_words_of_the_old_program_can_be_stopped(
     superuser: Client, rows: Rows
 ) -> None:
@@ -371,6 +391,7 @@ def test_bot_with_words_of_the_old_program_can_be_stopped(
     assert (rows.bot.strategy, rows.bot.timeframe) == ("macd", "2h")
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("row", "column"),
     [("trade", "price"), ("state", "entry_price"), ("bot", "initial_capital")],

@@ -59,6 +59,7 @@ def filled(pairs: Pairs) -> Pairs:
     return pairs
 
 
+@pytest.mark.long
 def test_documented_revision_is_reached_from_a_squashed_install_and_left_again(
     empty_database: BaseDatabaseWrapper,
 ) -> None:

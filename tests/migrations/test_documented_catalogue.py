@@ -70,6 +70,7 @@ def test_catalogue_at_a_state_equals_the_documented_one(
     )
 
 
+@pytest.mark.long
 def test_squashed_path_makes_the_catalogue_of_the_chain(
     empty_database: BaseDatabaseWrapper,
 ) -> None:

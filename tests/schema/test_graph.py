@@ -48,6 +48,7 @@ def made_up(*names: str) -> Graph:
     return build_graph(loader_of(found, connection))
 
 
+@pytest.mark.alike
 def test_lines_show_branches_and_merges_in_lanes_of_the_apps() -> None:
     graph = made_up("a1", "a1 a2", "a1 a3", "a2 a3 a4", "b1", "a1 b1 b2", "a4 b3")
 
@@ -116,6 +117,7 @@ def edges_in(lines: list[str]) -> Iterator[tuple[str, str]]:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(graph=graphs())
+@pytest.mark.alike
 def test_edges_can_be_read_out_of_the_lines(graph: Graph) -> None:
     assert sorted(edges_in(drawn(graph))) == sorted(
         (".".join(edge.parent), ".".join(edge.child)) for edge in graph.edges
@@ -129,6 +131,7 @@ def loader(request: pytest.FixtureRequest) -> MigrationLoader:
     return chain_loader(connection) if chain else MigrationLoader(connection)
 
 
+@pytest.mark.alike
 def test_graph_has_every_migration_and_every_dependency(
     loader: MigrationLoader,
 ) -> None:
@@ -157,6 +160,7 @@ def names_alone(lines: list[str]) -> list[str]:
     ]
 
 
+@pytest.mark.alike
 def test_graph_keeps_the_documented_order_and_names_every_revision(
     loader: MigrationLoader,
 ) -> None:
@@ -171,6 +175,7 @@ def test_graph_keeps_the_documented_order_and_names_every_revision(
     assert first == [id_ for id_ in documented if id_ in first]
 
 
+@pytest.mark.alike
 def test_lanes_are_one_an_app_beside_the_branches_of_the_chain(
     loader: MigrationLoader,
 ) -> None:
@@ -183,6 +188,7 @@ def test_lanes_are_one_an_app_beside_the_branches_of_the_chain(
     assert len({graph.columns[state.key] for state in graph.states}) == len(lane_of)
 
 
+@pytest.mark.alike
 def test_picture_has_a_path_from_mark_to_mark_for_every_edge(
     loader: MigrationLoader,
 ) -> None:
@@ -209,6 +215,7 @@ def record_archive(migration: MigrationKey = ARCHIVED) -> None:
         keep(connection, migration, loss, backwards=True, budget=LockBudget())
 
 
+@pytest.mark.alike
 def test_state_tells_how_a_migration_came_to_be_applied() -> None:
     faked, adopted = ("bots", "0008_x"), ("bots", "0007_x")
     applied, pending = ("bots", "0009_x"), ("bots", "0010_x")
@@ -236,6 +243,7 @@ def test_state_tells_how_a_migration_came_to_be_applied() -> None:
     assert [bool(states[key].at) for key in keys] == [True, True, True, False]
 
 
+@pytest.mark.alike
 def test_state_of_a_squashed_migration_is_that_of_what_it_replaces() -> None:
     key, one, two = ("bots", "0001_squashed"), ("bots", "0001_x"), ("bots", "0002_x")
     found = {
@@ -260,6 +268,7 @@ def test_state_of_a_squashed_migration_is_that_of_what_it_replaces() -> None:
     assert state.notes() == ["2 squashed", "revisions r1, r2", "adopted"]
 
 
+@pytest.mark.alike
 def test_migration_whose_data_is_archived_is_shown_so() -> None:
     assert not any(
         state.archived
@@ -279,6 +288,7 @@ def show(*arguments: str) -> str:
     return output.getvalue()
 
 
+@pytest.mark.alike
 def test_command_draws_the_apps_that_are_named() -> None:
     text = show("bots", "trading")
 
@@ -287,11 +297,13 @@ def test_command_draws_the_apps_that_are_named() -> None:
     assert text.endswith("\n\n● applied   ◆ adopted   ◇ faked   ○ pending\n")
 
 
+@pytest.mark.alike
 def test_command_told_to_draw_and_to_plan_refuses() -> None:
     with pytest.raises(CommandError, match="--plan or --graph, not both"):
         show("--plan")
 
 
+@pytest.mark.alike
 def test_command_on_a_terminal_without_lines_draws_in_ascii() -> None:
     output = TextIOWrapper(BytesIO(), encoding="ascii")
 
@@ -301,6 +313,7 @@ def test_command_on_a_terminal_without_lines_draws_in_ascii() -> None:
     assert "+-*  " in output.read()
 
 
+@pytest.mark.alike
 def test_command_gives_nodes_and_edges_as_json() -> None:
     found = json.loads(show("--json", "apikeys", "backtests"))
 
@@ -321,6 +334,7 @@ def test_command_gives_nodes_and_edges_as_json() -> None:
     assert all({edge["from"], edge["to"]} <= {*ids} for edge in found["edges"])
 
 
+@pytest.mark.alike
 def test_command_on_an_empty_database_shows_all_as_pending(
     empty_database: BaseDatabaseWrapper,
 ) -> None:

@@ -143,6 +143,7 @@ def test_plan_estimates_a_table_by_its_size_and_columns_by_their_rows(
     assert f"about {loss.keeping_s:.0f} s" == time
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_plan_of_an_adoption_lets_the_old_program_start_meanwhile(
     empty_database: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch

@@ -254,6 +254,7 @@ def test_run_with_fake_takes_what_is_there(
     assert MigrationLoader(empty_database).applied_migrations
 
 
+@pytest.mark.long
 @pytest.mark.sqlite
 def test_column_that_a_plan_removes_first_is_not_in_the_way(
     empty_database: BaseDatabaseWrapper,

@@ -61,6 +61,7 @@ def table_of(text: str) -> dict[str, list[str]]:
     return {name: cells for name, *cells in rows}
 
 
+@pytest.mark.alike
 def test_page_draws_every_migration_and_every_dependency(
     reader: Client, graph: Graph
 ) -> None:
@@ -94,6 +95,7 @@ def test_page_draws_every_migration_and_every_dependency(
     assert lanes == list(dict.fromkeys(graph.lanes))
 
 
+@pytest.mark.alike
 def test_page_says_the_same_in_a_table(reader: Client, graph: Graph) -> None:
     history = History(connection)
     history.record(Action.APPLY, *NEWEST, seconds=2.5)
@@ -125,6 +127,7 @@ def test_page_says_the_same_in_a_table(reader: Client, graph: Graph) -> None:
     }
 
 
+@pytest.mark.alike
 def test_page_tells_statuses_apart_by_shape_and_word(reader: Client) -> None:
     history = History(connection)
     history.record(Action.FAKE, *NEWEST)
@@ -151,6 +154,7 @@ def test_page_tells_statuses_apart_by_shape_and_word(reader: Client) -> None:
         assert word in legend
 
 
+@pytest.mark.alike
 def test_page_brings_no_script_and_nothing_from_outside(reader: Client) -> None:
     text = page(reader)
 
@@ -163,6 +167,7 @@ def test_page_brings_no_script_and_nothing_from_outside(reader: Client) -> None:
     assert "url(" not in Path(styles).read_text()
 
 
+@pytest.mark.alike
 def test_page_is_for_readers_of_the_history_only(client: Client) -> None:
     anonymous = client.get(PAGE)
 
@@ -172,6 +177,7 @@ def test_page_is_for_readers_of_the_history_only(client: Client) -> None:
     assert client_of(make_superuser()).get(PAGE).status_code == 200
 
 
+@pytest.mark.alike
 def test_page_is_linked_from_the_history_and_back(reader: Client) -> None:
     history = admin_url("changelist", SchemaEvent)
 
@@ -179,6 +185,7 @@ def test_page_is_linked_from_the_history_and_back(reader: Client) -> None:
     assert f'href="{history}"' in page(reader)
 
 
+@pytest.mark.alike
 def test_page_without_a_history_shows_the_times_that_django_recorded(
     reader: Client,
 ) -> None:
@@ -191,6 +198,7 @@ def test_page_without_a_history_shows_the_times_that_django_recorded(
     assert cells[1:4] == ["applied", f"{recorded.applied:%Y-%m-%d %H:%M:%S}", "-"]
 
 
+@pytest.mark.alike
 def test_page_asks_a_handful_of_queries(reader: Client) -> None:
     page(reader)
     with CaptureQueriesContext(connection) as queries:

@@ -114,6 +114,7 @@ COMMANDS = [
 PASSWORD = "Correct-Horse-7"
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 @pytest.mark.parametrize(
     ("changes", "exit_code", "words"),
@@ -144,6 +145,7 @@ def test_command_on_data_refuses_a_schema_that_lacks_something(
     assert users.filter(is_superuser=True).exists() == (exit_code == 0)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("changes", "exit_code", "words"),
     [
