@@ -78,6 +78,7 @@ def test_entrypoint_migrates_and_serves_then_starts_again(
         assert "Applying" not in server.log
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_entrypoint_at_sigterm_answers_the_request_in_flight(
     tmp_path: Path, empty_database: BaseDatabaseWrapper
@@ -141,6 +142,7 @@ def test_entrypoint_with_a_command_waits_for_the_schema_and_becomes_it(
     assert "Applying" not in worker.log
 
 
+@pytest.mark.long
 def test_entrypoint_at_busy_port_stops_with_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"

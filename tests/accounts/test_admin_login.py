@@ -38,6 +38,7 @@ def log_in(email: str, password: str) -> str:
     return str(message)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "email", ["Admin@example.com", "admin@example.com", "ADMIN@EXAMPLE.COM"]
 )
@@ -47,6 +48,7 @@ def test_log_in_accepts_the_address_in_any_case(email: str) -> None:
     assert log_in(email, PASSWORD) == ""
 
 
+@pytest.mark.alike
 def test_log_in_of_an_inactive_user_is_refused_with_the_reason() -> None:
     user = make_superuser()
     user.is_active = False
@@ -56,6 +58,7 @@ def test_log_in_of_an_inactive_user_is_refused_with_the_reason() -> None:
     assert "correct e-mail address" in log_in("admin@example.com", "wrong")
 
 
+@pytest.mark.alike
 def test_session_ends_when_its_user_becomes_inactive() -> None:
     user = make_superuser()
     client = Client()
@@ -69,12 +72,14 @@ def test_session_ends_when_its_user_becomes_inactive() -> None:
     assert response["Location"].startswith(reverse("admin:login"))
 
 
+@pytest.mark.alike
 def test_log_in_of_a_user_who_is_not_staff_is_refused() -> None:
     make_user("owner@example.com", password=PASSWORD)
 
     assert "for a staff account" in log_in("owner@example.com", PASSWORD)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("email", "password"),
     [("admin@example.com", "Wrong password 1!"), ("nobody@example.com", PASSWORD)],
@@ -90,6 +95,7 @@ def test_log_in_with_wrong_credentials_does_not_say_which(
     )
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("password", "password_hash"),
     [(OLD_PASSWORD, OLD_HASH), (LONG_PASSWORD, LONG_HASH)],
@@ -107,6 +113,7 @@ def test_log_in_with_a_hash_of_the_old_program_leaves_it_as_it_is(
     assert log_in("admin@example.com", password[:-9]) != ""
 
 
+@pytest.mark.alike
 def test_log_in_with_a_hash_of_another_cost_writes_a_raw_one() -> None:
     user = make_superuser()
     store_hash(user, OLD_HASH)
@@ -116,6 +123,7 @@ def test_log_in_with_a_hash_of_another_cost_writes_a_raw_one() -> None:
     assert log_in("admin@example.com", OLD_PASSWORD) == ""
 
 
+@pytest.mark.alike
 def test_log_in_of_a_user_without_password_is_refused() -> None:
     user = make_superuser()
     user.set_unusable_password()
@@ -124,6 +132,7 @@ def test_log_in_of_a_user_without_password_is_refused() -> None:
     assert log_in("admin@example.com", PASSWORD) != ""
 
 
+@pytest.mark.alike
 def test_log_out_ends_the_session() -> None:
     client = Client()
     client.force_login(make_superuser())

@@ -32,6 +32,7 @@ def claims_of(token: str) -> dict[str, object]:
     return claims
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("remember", "minutes"),
     [({}, 10_080), ({"remember_me": None}, 10_080), ({"remember_me": "yes"}, 43_200)],
@@ -59,6 +60,7 @@ def test_login_right_password_gives_token(
     assert jwt.get_unverified_header(token) == {"alg": "HS512", "typ": "JWT"}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("email", "password"),
     [
@@ -81,6 +83,7 @@ def test_login_wrong_is_refused_without_challenge(
     assert "WWW-Authenticate" not in response.headers
 
 
+@pytest.mark.alike
 @pytest.mark.usefixtures("owner")
 def test_login_unknown_address_hashes_as_often(
     anonymous: JSONClient, monkeypatch: pytest.MonkeyPatch
@@ -104,6 +107,7 @@ def test_login_unknown_address_hashes_as_often(
     assert work == [1, 1]
 
 
+@pytest.mark.alike
 def test_login_long_password_of_the_old_program_works(anonymous: JSONClient) -> None:
     long = "Long enough 1" * 8
     user = make_user()
@@ -114,6 +118,7 @@ def test_login_long_password_of_the_old_program_works(anonymous: JSONClient) -> 
     read(anonymous.send("POST", PATH, {"email": user.email, "password": long}))
 
 
+@pytest.mark.alike
 def test_login_inactive_is_told_after_right_password_only(
     anonymous: JSONClient,
 ) -> None:
@@ -124,6 +129,7 @@ def test_login_inactive_is_told_after_right_password_only(
     read_problem(anonymous.send("POST", PATH, body | {"password": "wrong"}), 401)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
@@ -144,10 +150,12 @@ def test_login_bad_input_is_refused(
     assert broken_fields(anonymous.send("POST", PATH, body)) == fields
 
 
+@pytest.mark.alike
 def test_login_wrong_method_is_refused(anonymous: JSONClient) -> None:
     read_problem(anonymous.send("DELETE", PATH), 405)
 
 
+@pytest.mark.alike
 def test_login_with_useless_token_works(owner: User) -> None:
     client = JSONClient()
     body = {"email": owner.email, "password": PASSWORD}
@@ -171,6 +179,7 @@ def later() -> int:
     return int(timezone.now().timestamp()) + 60
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_me_with_token_answers_caller(owner: User, scheme: str) -> None:
     token = token_issue(user=owner, remember=False, now=timezone.now())
@@ -180,12 +189,14 @@ def test_me_with_token_answers_caller(owner: User, scheme: str) -> None:
     assert content == {"id": owner.pk, "email": owner.email, "is_active": True}
 
 
+@pytest.mark.alike
 def test_me_with_token_of_the_old_program_works(owner: User) -> None:
     claims = {"sub": owner.email, "user_id": owner.pk, "exp": later()}
 
     read(ask(f"Bearer {sign(claims)}"))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("algorithm", ["HS256", "HS512"])
 def test_me_with_token_of_a_former_secret_works_while_it_is_set(
     algorithm: str, owner: User
@@ -204,6 +215,7 @@ def test_me_with_token_of_a_former_secret_works_while_it_is_set(
         read(ask(f"Bearer {new}"))
 
 
+@pytest.mark.alike
 @pytest.mark.usefixtures("owner")
 @pytest.mark.parametrize(
     "authorization",
@@ -227,6 +239,7 @@ def test_me_without_good_token_is_challenged(authorization: str | None) -> None:
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.alike
 def test_me_with_token_that_proves_nothing_is_refused(owner: User) -> None:
     good = {"sub": owner.email, "user_id": owner.pk, "exp": later()}
     without_exp = {name: value for name, value in good.items() if name != "exp"}
@@ -248,6 +261,7 @@ def test_me_with_token_that_proves_nothing_is_refused(owner: User) -> None:
     assert codes == dict.fromkeys(tokens, 401)
 
 
+@pytest.mark.alike
 @pytest.mark.django_db
 def test_me_inactive_is_bad_request() -> None:
     user = make_user(is_active=False)
@@ -255,5 +269,6 @@ def test_me_inactive_is_bad_request() -> None:
     read_problem(JSONClient(user).send("GET", "/auth/me"), 400)
 
 
+@pytest.mark.alike
 def test_me_wrong_method_is_refused(api: JSONClient) -> None:
     read_problem(api.send("POST", "/auth/me"), 405)

@@ -12,6 +12,7 @@ PATH = "/auth/register"
 PASSWORD = "correct Horse 4"
 
 
+@pytest.mark.alike
 def test_register_valid_answers_active_user(anonymous: JSONClient) -> None:
     body = {"email": "New.User@Example.COM", "password": PASSWORD}
 
@@ -27,6 +28,7 @@ def test_register_valid_answers_active_user(anonymous: JSONClient) -> None:
     assert user.check_password(PASSWORD)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("sent", "stored"),
     [
@@ -43,6 +45,7 @@ def test_register_address_is_normalised(
     assert read(anonymous.send("POST", PATH, body), 201)["email"] == stored
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "email",
     [
@@ -66,6 +69,7 @@ def test_register_bad_address_is_refused(anonymous: JSONClient, email: object) -
     assert broken_fields(anonymous.send("POST", PATH, body)) == {"email"}
 
 
+@pytest.mark.alike
 def test_register_weak_password_lists_every_rule(anonymous: JSONClient) -> None:
     body = {"email": "new@example.com", "password": "secret"}
 
@@ -80,6 +84,7 @@ def test_register_weak_password_lists_every_rule(anonymous: JSONClient) -> None:
     assert "secret" not in str(problem)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "password", [f"{PASSWORD}\0", "Ü1!" * 40, "", None, 123456789012]
 )
@@ -91,10 +96,12 @@ def test_register_unusable_password_is_refused(
     assert broken_fields(anonymous.send("POST", PATH, body)) == {"password"}
 
 
+@pytest.mark.alike
 def test_register_nothing_names_both_fields(anonymous: JSONClient) -> None:
     assert broken_fields(anonymous.send("POST", PATH)) == {"email", "password"}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("email", ["owner@example.com", "OWNER@example.com"])
 def test_register_taken_address_is_conflict(
     user: User, anonymous: JSONClient, email: str
@@ -106,6 +113,7 @@ def test_register_taken_address_is_conflict(
     assert User.objects.get() == user
 
 
+@pytest.mark.alike
 def test_register_wrong_method_is_refused(anonymous: JSONClient) -> None:
     response = anonymous.send("GET", PATH)
 
@@ -113,6 +121,7 @@ def test_register_wrong_method_is_refused(anonymous: JSONClient) -> None:
     assert response.headers["Allow"] == "POST"
 
 
+@pytest.mark.alike
 @pytest.mark.usefixtures("shared_database")
 @pytest.mark.parametrize("other", ["race@example.com", "RACE@example.com"])
 def test_register_twice_at_once_succeeds_once(other: str) -> None:

@@ -7,6 +7,7 @@ from tests.clients import JSONClient, read
 from tests.factories import make_bot
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "media_type",
     ["", "application/json", "application/json; charset=utf-8", "APPLICATION/JSON"],
@@ -23,6 +24,7 @@ def test_body_of_json_or_unnamed_type_is_read(
     assert read(response)["name"] == "renamed"  # type: ignore[arg-type]
 
 
+@pytest.mark.alike
 def test_letters_are_not_escaped(api: JSONClient, user: User) -> None:
     make_bot(user, name="Ärger für 日本")
 
@@ -32,6 +34,7 @@ def test_letters_are_not_escaped(api: JSONClient, user: User) -> None:
     assert '"name":"Ärger für 日本"'.encode() in response.content
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "nonsense", ""])
 def test_whatever_is_accepted_gets_json(api: JSONClient, accept: str) -> None:
     response = api.send("GET", "/trades/?format=xml", headers={"Accept": accept})
@@ -39,6 +42,7 @@ def test_whatever_is_accepted_gets_json(api: JSONClient, accept: str) -> None:
     assert read(response) == []
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("sent", "answered"),
     [

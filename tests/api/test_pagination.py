@@ -24,6 +24,7 @@ def links(header: str) -> dict[str, int]:
     return {relation: int(query["offset"][0]) for relation, query in queries.items()}
 
 
+@pytest.mark.alike
 def test_list_without_parameters_is_whole(api: JSONClient, ids: list[int]) -> None:
     response = api.send("GET", "/trades/")
 
@@ -32,6 +33,7 @@ def test_list_without_parameters_is_whole(api: JSONClient, ids: list[int]) -> No
     assert "Link" not in response.headers
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("query", "window", "expected"),
     [
@@ -56,6 +58,7 @@ def test_list_window_has_total_and_links(
     assert (links(response.headers["Link"]) if expected else {}) == expected
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "path", ["/trades", "/bot-configs", "/bot-states", "/api-keys"]
 )

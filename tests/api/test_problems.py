@@ -59,6 +59,7 @@ __all__ = ["handler400", "handler404", "handler500", "urlpatterns"]
     ],
 )
 @override_settings(ROOT_URLCONF=__name__)
+@pytest.mark.alike
 def test_failure_is_answered_without_its_reason(
     user: User, what: str, status: int
 ) -> None:
@@ -73,6 +74,7 @@ def test_failure_is_answered_without_its_reason(
     assert "secret" not in str(problem)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "address", ["/nothing", "/api/", "/api/v1/nothing", "/api/v2/trades"]
 )
@@ -80,6 +82,7 @@ def test_unknown_address_is_missing(address: str) -> None:
     read_problem(Client().get(address), 404)  # type: ignore[arg-type]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("address", ["/", "/api/v1/"])
 def test_address_that_people_try_first_leads_to_the_documents(address: str) -> None:
     response = Client().get(address)
@@ -87,6 +90,7 @@ def test_address_that_people_try_first_leads_to_the_documents(address: str) -> N
     assert (response.status_code, response.headers["Location"]) == (302, "/docs")
 
 
+@pytest.mark.alike
 @pytest.mark.django_db
 def test_unknown_address_of_the_admin_is_a_page(admin_client: Client) -> None:
     response = admin_client.get("/admin/nothing/")
@@ -95,18 +99,21 @@ def test_unknown_address_of_the_admin_is_a_page(admin_client: Client) -> None:
     assert response.headers["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.alike
 def test_unknown_host_is_bad_request() -> None:
     response = Client(headers={"Host": "evil.example.com"}).get("/health")
 
     read_problem(response, 400)  # type: ignore[arg-type]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("address", ["/docs", "/openapi.json", "/health"])
 @pytest.mark.parametrize("method", ["POST", "OPTIONS"])
 def test_wrong_method_beside_the_api_is_refused(method: str, address: str) -> None:
     read_problem(Client().generic(method, address), 405)  # type: ignore[arg-type]
 
 
+@pytest.mark.alike
 def test_health_needs_neither_login_nor_database() -> None:
     # Without the django_db mark, the database is out of reach.
     for address in ("/health", "/health/"):
@@ -116,6 +123,7 @@ def test_health_needs_neither_login_nor_database() -> None:
         }
 
 
+@pytest.mark.alike
 def test_integrity_error_has_a_cause_that_the_handler_knows(user: User) -> None:
     bot = make_bot(user)
     make_trade(bot, binance_order_id="once")

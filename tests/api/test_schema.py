@@ -11,6 +11,7 @@ from django.test import Client
 from tests.api.endpoints import document
 
 
+@pytest.mark.alike
 def test_document_is_valid_and_complete(tmp_path: Path) -> None:
     target = tmp_path / "openapi.yaml"
 
@@ -19,6 +20,7 @@ def test_document_is_valid_and_complete(tmp_path: Path) -> None:
     assert target.read_text().startswith("openapi: 3.1")
 
 
+@pytest.mark.alike
 def test_document_is_served_as_json() -> None:
     response = Client().get("/openapi.json")
 
@@ -29,6 +31,7 @@ def test_document_is_served_as_json() -> None:
     assert content["info"]["title"] == "TradeBot API"
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_pages_need_no_other_server(path: str) -> None:
     page = Client().get(path).content.decode()
@@ -38,6 +41,7 @@ def test_pages_need_no_other_server(path: str) -> None:
     assert "https://" not in page
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/health"])
 def test_pages_ignore_tokens(path: str) -> None:
     client = Client(headers={"Authorization": "Bearer nonsense"})
@@ -50,6 +54,7 @@ def answers(method: str, path: str) -> dict[str, Any]:
     return responses
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("method", "path", "codes"),
     [

@@ -34,11 +34,13 @@ def superuser() -> Client:
     return client_of(make_superuser())
 
 
+@pytest.mark.alike
 def test_key_on_list_and_form_is_masked(superuser: Client, rows: Rows) -> None:
     for path in (admin_url("changelist", APIKey), admin_url("change", rows.api_key)):
         assert MASKED_KEY in superuser.get(path).content.decode()
 
 
+@pytest.mark.alike
 def test_key_that_cannot_be_decrypted_is_masked_whole(
     superuser: Client, rows: Rows
 ) -> None:
@@ -50,12 +52,14 @@ def test_key_that_cannot_be_decrypted_is_masked_whole(
     assert "no-token" not in text
 
 
+@pytest.mark.alike
 def test_form_offers_the_label_alone(superuser: Client, rows: Rows) -> None:
     page = superuser.get(admin_url("change", rows.api_key))
 
     assert list(page.context["adminform"].form.fields) == ["label"]
 
 
+@pytest.mark.alike
 def test_label_edited_is_stored_and_the_rest_untouched(
     superuser: Client, rows: Rows
 ) -> None:
@@ -77,6 +81,7 @@ def test_label_edited_is_stored_and_the_rest_untouched(
     assert stored.updated_at > rows.api_key.updated_at
 
 
+@pytest.mark.alike
 def test_history_of_an_edited_key_shows_no_secret(
     superuser: Client, rows: Rows
 ) -> None:
@@ -89,10 +94,12 @@ def test_history_of_an_edited_key_shows_no_secret(
     assert LogEntry.objects.get().object_repr == "Savings"
 
 
+@pytest.mark.alike
 def test_key_is_not_added(superuser: Client) -> None:
     assert superuser.get(admin_url("add", APIKey)).status_code == 403
 
 
+@pytest.mark.alike
 def test_label_that_the_user_has_already_is_refused(
     superuser: Client, rows: Rows
 ) -> None:
@@ -109,6 +116,7 @@ def test_label_that_the_user_has_already_is_refused(
     assert not LogEntry.objects.exists()
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("by", ["page", "action"])
 def test_key_deleted_leaves_its_bot_without_key(
     superuser: Client, rows: Rows, by: str
@@ -120,6 +128,7 @@ def test_key_deleted_leaves_its_bot_without_key(
     assert LogEntry.objects.count() == 1
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("by", ["page", "action"])
 def test_key_of_a_running_bot_is_not_deleted(
     superuser: Client, rows: Rows, by: str

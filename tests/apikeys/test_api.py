@@ -29,6 +29,7 @@ def detail(key: APIKey) -> str:
     return f"/api-keys/{key.pk}"
 
 
+@pytest.mark.alike
 def test_create_stores_encrypted_and_answers_masked(
     api: JSONClient, user: User
 ) -> None:
@@ -49,6 +50,7 @@ def test_create_stores_encrypted_and_answers_masked(
     assert crypto.decrypt(key.encrypted_secret_key) == CREDENTIALS["secret_key"]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("label", ["", None])
 def test_create_without_label_may_be_repeated(
     api: JSONClient, label: str | None
@@ -58,6 +60,7 @@ def test_create_without_label_may_be_repeated(
         assert read(api.send("POST", LIST, body), 201)["label"] is None
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
@@ -78,23 +81,27 @@ def test_create_bad_input_is_refused_without_echo(
     assert CREDENTIALS["secret_key"].encode() not in response.content
 
 
+@pytest.mark.alike
 def test_create_same_credentials_is_conflict(api: JSONClient, key: APIKey) -> None:
     response = api.send("POST", LIST, {**CREDENTIALS, "label": "second"})
 
     assert str(key.pk) in read_problem(response, 409)["detail"]
 
 
+@pytest.mark.alike
 def test_create_same_label_is_conflict(api: JSONClient, key: APIKey) -> None:
     body = {"api_key": "another", "secret_key": "x", "label": key.label}
 
     assert "label" in read_problem(api.send("POST", LIST, body), 409)["detail"]
 
 
+@pytest.mark.alike
 @pytest.mark.usefixtures("key")
 def test_create_what_another_user_has_works(stranger: JSONClient) -> None:
     read(stranger.send("POST", LIST, {**CREDENTIALS, "label": "first"}), 201)
 
 
+@pytest.mark.alike
 def test_create_beside_unreadable_key_works(api: JSONClient, key: APIKey) -> None:
     APIKey.objects.filter(pk=key.pk).update(encrypted_api_key="gAAAAbroken")
 
@@ -105,6 +112,7 @@ def test_create_beside_unreadable_key_works(api: JSONClient, key: APIKey) -> Non
     ]
 
 
+@pytest.mark.alike
 @pytest.mark.usefixtures("shared_database")
 def test_create_twice_at_once_succeeds_once() -> None:
     user = make_user()
@@ -125,6 +133,7 @@ def test_create_twice_at_once_succeeds_once() -> None:
     assert APIKey.objects.count() == 1
 
 
+@pytest.mark.alike
 def test_list_has_own_keys_oldest_first(
     api: JSONClient, user: User, stranger: JSONClient, key: APIKey
 ) -> None:
@@ -134,6 +143,7 @@ def test_list_has_own_keys_oldest_first(
     assert read(stranger.send("GET", LIST)) == []
 
 
+@pytest.mark.alike
 def test_default_is_oldest(api: JSONClient, user: User, key: APIKey) -> None:
     api_key_create(user=user, values={"api_key": "b", "secret_key": "x"})
 
@@ -141,12 +151,14 @@ def test_default_is_oldest(api: JSONClient, user: User, key: APIKey) -> None:
     assert read(api.send("GET", detail(key))) == read(api.send("GET", DEFAULT))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.usefixtures("key")
 def test_default_without_key_is_missing(stranger: JSONClient, method: str) -> None:
     read_problem(stranger.send(method, DEFAULT), 404)
 
 
+@pytest.mark.alike
 def test_change_label_keeps_validity(api: JSONClient, key: APIKey) -> None:
     APIKey.objects.filter(pk=key.pk).update(is_valid=True)
 
@@ -155,6 +167,7 @@ def test_change_label_keeps_validity(api: JSONClient, key: APIKey) -> None:
     assert (content["label"], content["is_valid"]) == ("renamed", True)
 
 
+@pytest.mark.alike
 def test_change_to_own_values_works(api: JSONClient, key: APIKey) -> None:
     APIKey.objects.filter(pk=key.pk).update(is_valid=True)
 
@@ -163,6 +176,7 @@ def test_change_to_own_values_works(api: JSONClient, key: APIKey) -> None:
     assert content["is_valid"] is True
 
 
+@pytest.mark.alike
 def test_change_credentials_asks_for_validation(api: JSONClient, key: APIKey) -> None:
     APIKey.objects.filter(pk=key.pk).update(is_valid=True)
     body = {"api_key": "ZYXW-0000-0000-VUTS", "secret_key": "other"}
@@ -173,6 +187,7 @@ def test_change_credentials_asks_for_validation(api: JSONClient, key: APIKey) ->
     assert (content["label"], content["is_valid"]) == ("first", False)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("body", [{"label": "first"}, CREDENTIALS])
 @pytest.mark.usefixtures("key")
 def test_change_to_values_of_own_other_key_is_conflict(
@@ -183,6 +198,7 @@ def test_change_to_values_of_own_other_key_is_conflict(
     read_problem(api.send("PATCH", detail(other), body), 409)
 
 
+@pytest.mark.alike
 def test_change_credentials_of_running_bot_is_conflict(
     api: JSONClient, user: User, key: APIKey
 ) -> None:
@@ -194,6 +210,7 @@ def test_change_credentials_of_running_bot_is_conflict(
     assert crypto.decrypt(key.encrypted_secret_key) == CREDENTIALS["secret_key"]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("default", [True, False])
 def test_delete_keeps_bots_and_trades(
     api: JSONClient, user: User, key: APIKey, default: bool
@@ -209,6 +226,7 @@ def test_delete_keeps_bots_and_trades(
     assert Trade.objects.count() == 1
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("default", [True, False])
 def test_delete_key_of_running_bot_is_conflict(
     api: JSONClient, user: User, key: APIKey, default: bool
@@ -221,6 +239,7 @@ def test_delete_key_of_running_bot_is_conflict(
     assert BotConfig.objects.get().api_key == key
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_someone_elses_key_is_missing(
     stranger: JSONClient, key: APIKey, method: str

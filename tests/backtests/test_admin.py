@@ -17,6 +17,7 @@ def superuser() -> Client:
     return client_of(make_superuser())
 
 
+@pytest.mark.alike
 def test_backtest_shows_its_parameters_and_results(superuser: Client) -> None:
     rows = make_rows()
 
@@ -26,6 +27,7 @@ def test_backtest_shows_its_parameters_and_results(superuser: Client) -> None:
     assert "&quot;pnl_pct&quot;: 1.5" in text
 
 
+@pytest.mark.alike
 def test_backtest_with_markup_in_its_parameters_shows_it_as_text(
     superuser: Client,
 ) -> None:
@@ -37,6 +39,7 @@ def test_backtest_with_markup_in_its_parameters_shows_it_as_text(
     assert '"<script>"' not in text
 
 
+@pytest.mark.alike
 def test_backtest_without_results_shows_a_dash(superuser: Client) -> None:
     backtest = make_backtest(make_user())
 
@@ -45,6 +48,7 @@ def test_backtest_without_results_shows_a_dash(superuser: Client) -> None:
     assert text.count('<div class="readonly">-</div>') == 2
 
 
+@pytest.mark.alike
 def test_list_of_backtests_does_not_fetch_their_results(superuser: Client) -> None:
     make_rows()
 

@@ -60,6 +60,7 @@ def bot(user: User) -> BotConfig:
     return make_bot(user)
 
 
+@pytest.mark.alike
 def test_create_required_fields_gets_defaults(api: JSONClient, user: User) -> None:
     content = read(api.send("POST", LIST, REQUIRED), 201)
 
@@ -76,6 +77,7 @@ def test_create_required_fields_gets_defaults(api: JSONClient, user: User) -> No
     assert bot.user == user
 
 
+@pytest.mark.alike
 def test_create_null_gets_default(api: JSONClient) -> None:
     nulls = dict.fromkeys([*DEFAULTS, "custom_ema_fast", "initial_capital"])
 
@@ -85,6 +87,7 @@ def test_create_null_gets_default(api: JSONClient) -> None:
     assert content["custom_ema_fast"] is None
 
 
+@pytest.mark.alike
 def test_create_takes_numbers_and_booleans_as_text(api: JSONClient) -> None:
     texts = {
         "stop_loss_perc": "4.10",
@@ -109,12 +112,14 @@ def test_create_takes_numbers_and_booleans_as_text(api: JSONClient) -> None:
     }
 
 
+@pytest.mark.alike
 def test_create_ignores_unknown_fields(api: JSONClient) -> None:
     body = REQUIRED | {"description": "", "id": 7_000, "user_id": 1}
 
     assert read(api.send("POST", LIST, body), 201)["id"] != 7_000
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -190,6 +195,7 @@ def test_write_bad_value_is_refused(
     assert broken_fields(response) == {field}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_write_without_required_fields_names_all(
     api: JSONClient, bot: BotConfig, method: str
@@ -199,6 +205,7 @@ def test_write_without_required_fields_names_all(
     assert broken_fields(api.send(method, path, {})) == set(REQUIRED)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 def test_write_api_key_of_another_is_like_unknown_one(
     api: JSONClient, bot: BotConfig, method: str
@@ -216,6 +223,7 @@ def test_write_api_key_of_another_is_like_unknown_one(
     assert [error["field"] for error in answers[0]["errors"]] == ["api_key_id"]
 
 
+@pytest.mark.alike
 def test_write_own_api_key_works(api: JSONClient, user: User) -> None:
     key = api_key_create(user=user, values={"api_key": "k", "secret_key": "s"})
 
@@ -225,6 +233,7 @@ def test_write_own_api_key_works(api: JSONClient, user: User) -> None:
     assert read(api.send("PATCH", path, {"api_key_id": None}))["api_key_id"] is None
 
 
+@pytest.mark.alike
 def test_money_survives_the_wire(api: JSONClient) -> None:
     digits = "12345678.123456789012345678"
     longest = f"{'9' * 30}.{'1' * 30}"
@@ -246,6 +255,7 @@ def test_money_survives_the_wire(api: JSONClient) -> None:
     assert BotConfig.objects.get().initial_capital == Decimal(digits)
 
 
+@pytest.mark.alike
 def test_list_has_own_bots_by_id(
     api: JSONClient,
     user: User,
@@ -262,6 +272,7 @@ def test_list_has_own_bots_by_id(
     assert read(stranger.send("GET", LIST)) == []
 
 
+@pytest.mark.alike
 def test_read_row_of_the_old_program_answers_it_as_it_is(
     api: JSONClient, user: User
 ) -> None:
@@ -289,6 +300,7 @@ def test_read_row_of_the_old_program_answers_it_as_it_is(
     assert read(api.send("PATCH", detail(bot), {"leverage": 5}))["timeframe"] == "3d"
 
 
+@pytest.mark.alike
 def test_put_keeps_absent_and_stores_null(api: JSONClient, user: User) -> None:
     bot = make_bot(user, custom_ema_fast=12, leverage=20, max_daily_trades=7)
     nulls = {"is_active": None, "leverage": None, "position_type": None}
@@ -300,6 +312,7 @@ def test_put_keeps_absent_and_stores_null(api: JSONClient, user: User) -> None:
     assert content["name"] == REQUIRED["name"]
 
 
+@pytest.mark.alike
 def test_put_nothing_new_keeps_updated_at(api: JSONClient, bot: BotConfig) -> None:
     before = read(api.send("PUT", detail(bot), REQUIRED))
 
@@ -309,6 +322,7 @@ def test_put_nothing_new_keeps_updated_at(api: JSONClient, bot: BotConfig) -> No
     assert after["updated_at"] > before["updated_at"]
 
 
+@pytest.mark.alike
 def test_delete_takes_state_and_trades_along(api: JSONClient, user: User) -> None:
     bot, other = make_bot(user), make_bot(user)
     for one in (bot, other):
@@ -323,6 +337,7 @@ def test_delete_takes_state_and_trades_along(api: JSONClient, user: User) -> Non
     read_problem(api.send("DELETE", detail(bot)), 404)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_someone_elses_bot_is_missing(
     stranger: JSONClient, bot: BotConfig, method: str
@@ -334,6 +349,7 @@ def test_someone_elses_bot_is_missing(
     assert BotConfig.objects.get().name == bot.name
 
 
+@pytest.mark.alike
 def test_delete_keeps_api_key(api: JSONClient, user: User) -> None:
     key = api_key_create(user=user, values={"api_key": "k", "secret_key": "s"})
     bot = make_bot(user, api_key=key)

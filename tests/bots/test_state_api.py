@@ -35,6 +35,7 @@ def detail(state: BotState) -> str:
     return f"/bot-states/{state.pk}"
 
 
+@pytest.mark.alike
 def test_create_gives_defaults(api: JSONClient, bot: BotConfig) -> None:
     body = {"bot_config_id": bot.pk, "status": None, "entry_price": 1.25}
 
@@ -56,16 +57,19 @@ def test_create_gives_defaults(api: JSONClient, bot: BotConfig) -> None:
     }
 
 
+@pytest.mark.alike
 def test_create_second_is_conflict(api: JSONClient, state: BotState) -> None:
     read_problem(api.send("POST", LIST, {"bot_config_id": state.pk}), 409)
 
 
+@pytest.mark.alike
 def test_create_for_running_bot_is_conflict(api: JSONClient, user: User) -> None:
     bot = make_bot(user, is_active=True)
 
     read_problem(api.send("POST", LIST, {"bot_config_id": bot.pk}), 409)
 
 
+@pytest.mark.alike
 def test_create_for_bot_of_another_is_missing(
     stranger: JSONClient, bot: BotConfig
 ) -> None:
@@ -76,6 +80,7 @@ def test_create_for_bot_of_another_is_missing(
     assert not BotState.objects.exists()
 
 
+@pytest.mark.alike
 def test_list_has_own_states(
     api: JSONClient, stranger: JSONClient, state: BotState
 ) -> None:
@@ -83,6 +88,7 @@ def test_list_has_own_states(
     assert read(stranger.send("GET", LIST)) == []
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_change_writes_what_is_present(
     api: JSONClient, state: BotState, method: str
@@ -102,6 +108,7 @@ def test_change_writes_what_is_present(
     assert state.last_updated_at > before
 
 
+@pytest.mark.alike
 def test_put_nothing_changes_nothing(api: JSONClient, state: BotState) -> None:
     before = read(api.send("GET", detail(state)))
 
@@ -109,6 +116,7 @@ def test_put_nothing_changes_nothing(api: JSONClient, state: BotState) -> None:
     assert read(api.send("PUT", detail(state), {"status": "stopped"})) == before
 
 
+@pytest.mark.alike
 def test_put_null_is_stored(api: JSONClient, state: BotState) -> None:
     nulls = dict.fromkeys(KEYS[:-2])
 
@@ -117,6 +125,7 @@ def test_put_null_is_stored(api: JSONClient, state: BotState) -> None:
     assert {name: content[name] for name in nulls} == nulls
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("sent", "answered"),
     [
@@ -137,6 +146,7 @@ def test_put_time_is_converted(
     assert read(api.send("GET", detail(state)))[field] == answered
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -163,6 +173,7 @@ def test_put_bad_value_is_refused(
     assert broken_fields(api.send("PUT", detail(state), {field: value})) == {field}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 def test_write_while_bot_runs_is_conflict(
     api: JSONClient, bot: BotConfig, state: BotState, method: str
@@ -173,6 +184,7 @@ def test_write_while_bot_runs_is_conflict(
     read(api.send("GET", detail(state)))
 
 
+@pytest.mark.alike
 def test_delete_leaves_the_bot(api: JSONClient, state: BotState) -> None:
     read(api.send("DELETE", detail(state)), 204)
 
@@ -180,6 +192,7 @@ def test_delete_leaves_the_bot(api: JSONClient, state: BotState) -> None:
     assert BotConfig.objects.exists()
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_someone_elses_state_is_missing(
     stranger: JSONClient, state: BotState, method: str
@@ -190,6 +203,7 @@ def test_someone_elses_state_is_missing(
     assert BotState.objects.get().status == "stopped"
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_state_never_started_is_missing(
     api: JSONClient, bot: BotConfig, method: str

@@ -52,6 +52,7 @@ def run(history: History, *arguments: str) -> tuple[int, str, str]:
     return 0, out.getvalue(), err.getvalue()
 
 
+@pytest.mark.alike
 def test_table_shows_runs_with_bars_and_errors(history: History) -> None:
     end(history, history.begin(Action.APPLY, *OLDER), 1)
     end(history, history.begin(Action.APPLY, *NEWER), 4)
@@ -77,6 +78,7 @@ def test_table_shows_runs_with_bars_and_errors(history: History) -> None:
     )
 
 
+@pytest.mark.alike
 def test_table_on_a_terminal_without_blocks_is_drawn_in_ascii(
     history: History,
 ) -> None:
@@ -89,6 +91,7 @@ def test_table_on_a_terminal_without_blocks_is_drawn_in_ascii(
     assert "  ############ " in out.read()
 
 
+@pytest.mark.alike
 def test_json_is_a_list_of_actions_with_their_times(history: History) -> None:
     end(history, history.begin(Action.APPLY, *OLDER, "c0"), 1)
     end(history, history.begin(Action.APPLY, *NEWER), 1, error="no")
@@ -108,6 +111,7 @@ def test_json_is_a_list_of_actions_with_their_times(history: History) -> None:
     assert err.strip().startswith("The last action failed")
 
 
+@pytest.mark.alike
 def test_limit_leaves_out_the_oldest(history: History) -> None:
     for key in (OLDER, NEWER):
         end(history, history.begin(Action.APPLY, *key), 1)
@@ -117,11 +121,13 @@ def test_limit_leaves_out_the_oldest(history: History) -> None:
     assert [each["name"] for each in json.loads(out)] == [NEWER[1]]
 
 
+@pytest.mark.alike
 def test_limit_of_zero_is_refused(history: History) -> None:
     with pytest.raises(CommandError, match="1 or more"):
         run(history, "--limit", "0")
 
 
+@pytest.mark.alike
 def test_check_passes_when_the_last_run_succeeded(history: History) -> None:
     end(history, history.begin(Action.APPLY, *NEWER), 1, error="no")
     end(history, history.begin(Action.APPLY, *NEWER), 1)
@@ -129,12 +135,14 @@ def test_check_passes_when_the_last_run_succeeded(history: History) -> None:
     assert run(history, "--check")[0] == 0
 
 
+@pytest.mark.alike
 def test_check_fails_when_the_last_run_failed(history: History) -> None:
     end(history, history.begin(Action.APPLY, *NEWER), 1, error="no")
 
     assert run(history, "--check")[0] == 1
 
 
+@pytest.mark.alike
 def test_check_fails_when_the_last_run_was_killed(history: History) -> None:
     history.begin(Action.APPLY, *NEWER)  # without the lock, as after a SIGKILL
 
@@ -144,6 +152,7 @@ def test_check_fails_when_the_last_run_was_killed(history: History) -> None:
     assert "The last action was killed: apply bots.0007" in out
 
 
+@pytest.mark.alike
 def test_changed_migration_is_told_and_fails_the_check(history: History) -> None:
     recorder = MigrationRecorder(history.connection)
     recorder.ensure_schema()
@@ -158,6 +167,7 @@ def test_changed_migration_is_told_and_fails_the_check(history: History) -> None
     assert run(history)[0] == 0
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("as_json", [False, True])
 def test_database_without_history_says_so(as_json: bool, history: History) -> None:
     exit_code, out, _ = run(history, "--check", *(["--json"] if as_json else []))
@@ -170,6 +180,7 @@ def test_database_without_history_says_so(as_json: bool, history: History) -> No
     assert not history.has_table()
 
 
+@pytest.mark.alike
 def test_command_in_a_process_of_its_own_exits_with_the_code(
     history: History,
 ) -> None:
@@ -187,6 +198,7 @@ def test_command_in_a_process_of_its_own_exits_with_the_code(
     assert result.stderr == ""
 
 
+@pytest.mark.alike
 @pytest.mark.postgresql
 def test_database_that_cannot_be_reached_is_told_in_one_line() -> None:
     result = manage(

@@ -31,6 +31,7 @@ def migrations(connection: BaseDatabaseWrapper, *arguments: str) -> Any:
     return json.loads(plan(connection, *arguments, "--json"))["migrations"]
 
 
+@pytest.mark.long
 def test_plan_of_an_empty_database_has_all_and_writes_nothing(
     empty_database: BaseDatabaseWrapper,
 ) -> None:

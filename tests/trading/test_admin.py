@@ -26,6 +26,7 @@ def superuser() -> Client:
     return client_of(make_superuser())
 
 
+@pytest.mark.alike
 def test_trade_shows_all_digits_and_its_second(superuser: Client) -> None:
     rows: Rows = make_rows()
     Trade.objects.update(timestamp=dt.datetime(2025, 5, 23, 12, 34, 56, tzinfo=dt.UTC))
@@ -38,6 +39,7 @@ def test_trade_shows_all_digits_and_its_second(superuser: Client) -> None:
         assert "2025-05-23 12:34:56" in text
 
 
+@pytest.mark.alike
 def test_trade_is_found_by_its_whole_order_id(superuser: Client) -> None:
     make_trade(make_bot(make_user()), binance_order_id="28457")
     path = admin_url("changelist", Trade)
@@ -49,6 +51,7 @@ def test_trade_is_found_by_its_whole_order_id(superuser: Client) -> None:
     assert (found("28457"), found("2845")) == (1, 0)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("query", "count", "links"),
     [
