@@ -128,7 +128,7 @@ def test_waiting_ends_and_says_so_in_between(
         assert connection.settings_dict["OPTIONS"] == {"connect_timeout": 10}
 
     assert 1 <= time.monotonic() - began < 1.5
-    assert 3 <= len(said) <= 5
+    assert 2 <= len(said) <= 5  # fewer on a busy machine
 
 
 # --- The words of servers ---------------------------------------------------------
