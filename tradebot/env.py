@@ -169,6 +169,7 @@ class Environment:
             )
         options = config.setdefault("OPTIONS", {})
         if engine == _POSTGRESQL:
+            config["ENGINE"] = "tradebot.postgresql"
             config.setdefault("CONN_MAX_AGE", 60)
             config.setdefault("CONN_HEALTH_CHECKS", True)
             options.setdefault("connect_timeout", 10)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from apikeys.models import APIKey
-from tradebot.api.fields import CharField
+from tradebot.api.fields import BooleanField, CharField
 from tradebot.api.serializers import ModelSerializer
+
+
+class APIKeyFilters(serializers.Serializer[Any]):
+    """Which keys to list: all that match."""
+
+    label = CharField(required=False)  # type: ignore[assignment]  # a field
+    is_valid = BooleanField(required=False)  # type: ignore[assignment]  # a field
 
 
 class APIKeySerializer(ModelSerializer[APIKey]):

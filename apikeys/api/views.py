@@ -9,7 +9,7 @@ from rest_framework.exceptions import NotFound
 
 from accounts.api.authentication import caller
 from apikeys import services
-from apikeys.api.serializers import APIKeySerializer
+from apikeys.api.serializers import APIKeyFilters, APIKeySerializer
 from apikeys.models import APIKey
 from tradebot.api.views import CRUDViewSet, OwnedViewSet
 
@@ -21,6 +21,7 @@ class APIKeyViewSet(CRUDViewSet[APIKey]):
 
     queryset = _KEYS
     serializer_class = APIKeySerializer
+    filters = APIKeyFilters
     problems = dict.fromkeys(("POST", "PUT", "PATCH", "DELETE"), (409,))
 
     def create_row(self, values: dict[str, Any]) -> APIKey:

@@ -10,7 +10,13 @@ from rest_framework import serializers
 
 from backtests.models import Backtest
 from bots.models import PositionType
-from tradebot.api.fields import MAX_INTEGER, MIN_INTEGER, parse_number
+from tradebot.api.fields import (
+    MAX_INTEGER,
+    MIN_INTEGER,
+    CharField,
+    ChoiceField,
+    parse_number,
+)
 from tradebot.api.serializers import ModelSerializer
 
 _MAX_LEVERAGE = 125
@@ -24,6 +30,14 @@ class PercentField(serializers.FloatField):
 
     def to_representation(self, value: float) -> float:  # type: ignore[override]  # no text
         return round(value, 2)
+
+
+class BacktestFilters(serializers.Serializer[Any]):
+    """Which backtests to list: all that match."""
+
+    symbol = CharField(required=False)
+    interval = CharField(required=False)
+    market_type = ChoiceField(choices=PositionType.choices, required=False)
 
 
 class BacktestSummarySerializer(ModelSerializer[Backtest]):

@@ -12,32 +12,35 @@ from rest_framework.response import Response
 from backtests.api.serializers import (
     BacktestDeletedAnswer,
     BacktestDetailAnswer,
+    BacktestFilters,
     BacktestListAnswer,
     BacktestSerializer,
     BacktestSummarySerializer,
 )
 from backtests.models import Backtest
-from tradebot.api.views import OwnedViewSet
+from tradebot.api.pagination import HeaderPagination
+from tradebot.api.views import ListMixin
 
-_LISTED = 50
+
+class NewestPagination(HeaderPagination):
+    default_limit = 50
 
 
-class BacktestViewSet(OwnedViewSet[Backtest]):
-    """The caller's stored backtests; the list has the newest 50."""
+class BacktestViewSet(ListMixin[Backtest]):
+    """The caller's stored backtests, the newest first."""
 
-    queryset = Backtest.objects.all()
-    serializer_class = BacktestSerializer
-    pagination_class = None
+    queryset = Backtest.objects.order_by(F("created_at").desc(nulls_last=True), "-id")
+    filters = BacktestFilters
+    pagination_class = NewestPagination
+
+    def get_serializer_class(self) -> Any:
+        listed = self.action == "list"
+        return BacktestSummarySerializer if listed else BacktestSerializer
 
     @extend_schema(operation_id="backtest_list", responses=BacktestListAnswer)
-    def list(self, request: Request) -> Response:
-        newest = (
-            self.get_queryset()
-            .only(*BacktestSummarySerializer.Meta.fields)
-            .order_by(F("created_at").desc(nulls_last=True), "-id")[:_LISTED]
-        )
-        data = BacktestSummarySerializer(newest, many=True).data
-        return Response({"status": "success", "data": data})
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        page = self.page(self.get_queryset())
+        return self.get_paginated_response({"status": "success", "data": page})
 
     @extend_schema(operation_id="backtest_detail", responses=BacktestDetailAnswer)
     def retrieve(self, request: Request, **kwargs: Any) -> Response:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from rest_framework.serializers import Serializer
+
 from apikeys.models import APIKey
 from bots.bounds import BOUNDS, MIN_NAME_LENGTH, TIMEFRAMES
 from bots.models import BotConfig, BotState, PositionType
 from tradebot.api.fields import (
+    BooleanField,
+    CharField,
     ChoiceField,
     IntegerField,
     OwnedPrimaryKeyField,
@@ -20,6 +24,23 @@ from tradebot.api.fields import (
 from tradebot.api.serializers import ModelSerializer
 
 _NOT_NEGATIVE = {"min_value": 0}
+
+
+class BotConfigFilters(Serializer[Any]):
+    """Which bots to list: all that match."""
+
+    symbol = CharField(required=False)
+    timeframe = ChoiceField(choices=TIMEFRAMES, required=False)
+    strategy = CharField(required=False)
+    position_type = ChoiceField(choices=PositionType.choices, required=False)
+    is_active = BooleanField(required=False)
+
+
+class BotStateFilters(Serializer[Any]):
+    """Which states to list: all that match."""
+
+    status = CharField(required=False)
+    in_position = BooleanField(required=False)
 
 
 class BotConfigSerializer(ModelSerializer[BotConfig]):

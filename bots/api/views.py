@@ -13,7 +13,9 @@ from accounts.api.authentication import caller
 from accounts.models import User
 from bots import services
 from bots.api.serializers import (
+    BotConfigFilters,
     BotConfigSerializer,
+    BotStateFilters,
     BotStateSerializer,
     NewBotStateSerializer,
 )
@@ -21,11 +23,18 @@ from bots.models import BotConfig, BotState
 from tradebot.api.views import CRUDViewSet
 
 
+class NoSuchBot(NotFound):
+    """A bot that is missing or belongs to another user."""
+
+    default_detail = "You have no bot with this id."
+
+
 class BotConfigViewSet(CRUDViewSet[BotConfig]):
     """The caller's bots."""
 
     queryset = BotConfig.objects.order_by("id")
     serializer_class = BotConfigSerializer
+    filters = BotConfigFilters
     problems = dict.fromkeys(("POST", "PUT", "PATCH", "DELETE"), (409,))
 
     def create_row(self, values: dict[str, Any]) -> BotConfig:
@@ -48,6 +57,7 @@ class BotStateViewSet(CRUDViewSet[BotState]):
     owner = "bot_config__user"
     lookup_url_kwarg = "bot_config_id"
     serializer_class = BotStateSerializer
+    filters = BotStateFilters
     problems = {"POST": (404, 409), "PUT": (409,), "PATCH": (409,), "DELETE": (409,)}
 
     @extend_schema(request=NewBotStateSerializer)
@@ -71,9 +81,9 @@ class BotStateViewSet(CRUDViewSet[BotState]):
 def own_bot(user: User, pk: int) -> BotConfig:
     """Return a bot of the user.
 
-    Raises NotFound for one that is missing or belongs to another.
+    Raises NoSuchBot for one that is missing or belongs to another.
     """
     bot = BotConfig.objects.filter(user=user, pk=pk).first()
     if bot is None:
-        raise NotFound("You have no bot with this id.")
+        raise NoSuchBot
     return bot

@@ -43,7 +43,7 @@ def test_list_has_own_fifty_newest(
     ]
     make_backtest(user, created_at=now - dt.timedelta(days=99))
 
-    with django_assert_num_queries(2):  # who asks, and the list
+    with django_assert_num_queries(3):  # who asks, the list, how many
         content = read(api.send("GET", LIST))
 
     assert content["status"] == "success"

@@ -22,6 +22,7 @@ MAX_LENGTH = 255  # characters of a text
 _NUMBER = re.compile(
     r"[+-]?(?:[0-9]{1,100}(?:\.[0-9]{0,100})?|\.[0-9]{1,100})(?:[eE][+-]?[0-9]{1,6})?"
 )
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # Timestamps beyond this one (the year 2603) count milliseconds.
 _MAX_SECONDS = 2 * 10**10
@@ -174,6 +175,16 @@ class UTCDateTimeField(serializers.DateTimeField):
 
     def to_representation(self, value: dt.datetime) -> str:
         return value.astimezone(dt.UTC).isoformat()
+
+
+class EndOfTimeRangeField(UTCDateTimeField):
+    """The last moment of a range of time; a day means its end."""
+
+    def to_internal_value(self, data: Any) -> dt.datetime:
+        moment = super().to_internal_value(data)
+        if isinstance(data, str) and _DAY.fullmatch(data.strip()):
+            return moment + dt.timedelta(days=1) - dt.timedelta(microseconds=1)
+        return moment
 
 
 @extend_schema_field({"type": "integer"})

@@ -11,36 +11,46 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from tradebot.api.fields import IntegerField
-
-
-class _Window(serializers.Serializer[Any]):
-    limit = IntegerField(min_value=1, required=False)
-    offset = IntegerField(min_value=0, default=0)
+from tradebot.api.fields import MAX_INTEGER, IntegerField
 
 
 class HeaderPagination(BasePagination):
-    """``limit`` and ``offset``; without them the whole list.
+    """``limit`` and ``offset``; without them the whole list, or its first page.
 
     ``X-Total-Count`` has the number of objects in all pages, ``Link`` (RFC 8288) the
     pages beside this one. Raises ValidationError for numbers that are none.
     """
 
+    default_limit: int | None = None
+    max_limit = MAX_INTEGER
+
     def paginate_queryset(
         self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
-        window = _Window(data=request.query_params.dict())
-        window.is_valid(raise_exception=True)
         self.url = request.build_absolute_uri()
-        self.limit: int | None = window.validated_data.get("limit")
-        self.offset: int = window.validated_data["offset"]
+        self.limit, self.offset = self._window(request)
         if self.limit is None and not self.offset:
             rows = list(queryset)
             self.count = len(rows)
             return rows
-        self.count = queryset.count()
         end = None if self.limit is None else self.offset + self.limit
-        return list(queryset[self.offset : end])
+        rows = list(queryset[self.offset : end])
+        self.count = self.offset + len(rows)
+        if not rows or len(rows) == self.limit:  # there may be others
+            self.count = queryset.count()
+        return rows
+
+    def _window(self, request: Request) -> tuple[int | None, int]:
+        query = request.query_params
+        if "limit" not in query and "offset" not in query:
+            return self.default_limit, 0
+        window: serializers.Serializer[Any] = serializers.Serializer(data=query.dict())
+        window.fields["limit"] = IntegerField(
+            min_value=1, max_value=self.max_limit, default=self.default_limit
+        )
+        window.fields["offset"] = IntegerField(min_value=0, default=0)
+        window.is_valid(raise_exception=True)
+        return window.validated_data["limit"], window.validated_data["offset"]
 
     def get_paginated_response(self, data: Any) -> Response:
         headers = {"X-Total-Count": str(self.count)}
@@ -63,17 +73,32 @@ class HeaderPagination(BasePagination):
         return links
 
     def get_schema_operation_parameters(self, view: APIView) -> list[Any]:
+        limit: dict[str, Any] = {"type": "integer", "minimum": 1}
+        if self.max_limit != MAX_INTEGER:
+            limit["maximum"] = self.max_limit
+        without = "all"
+        if self.default_limit is not None:
+            limit["default"] = self.default_limit
+            without = str(self.default_limit)
         return [
             {
                 "name": name,
                 "in": "query",
                 "required": False,
                 "description": description,
-                "schema": {"type": "integer", "minimum": minimum},
+                "schema": schema,
             }
-            for name, minimum, description in (
-                ("limit", 1, "How many objects to return at most; all if omitted."),
-                ("offset", 0, "How many objects to skip."),
+            for name, schema, description in (
+                (
+                    "limit",
+                    limit,
+                    f"How many objects to return at most; {without} if omitted.",
+                ),
+                (
+                    "offset",
+                    {"type": "integer", "minimum": 0, "default": 0},
+                    "How many objects to skip.",
+                ),
             )
         ]
 

@@ -33,6 +33,11 @@ class ProblemAutoSchema(AutoSchema):
             )
         return operation
 
+    def get_override_parameters(self) -> list[Any]:
+        filters = getattr(self.view, "filters", None)
+        listed = getattr(self.view, "action", None) == "list"
+        return [filters] if filters is not None and listed else []
+
     def _problems(self, operation: dict[str, Any]) -> Iterator[int]:
         yield from getattr(self.view, "problems", {}).get(self.method, ())
         if self.view.get_authenticators():

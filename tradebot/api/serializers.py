@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, TypeVar
 
 from django.db import models
 from rest_framework import serializers
@@ -10,6 +12,18 @@ from rest_framework import serializers
 from tradebot.api import fields
 
 Model = TypeVar("Model", bound=models.Model)
+Columns = dict[str, tuple[str, Callable[[Any], Any] | None]]
+"""By the name of a field: its path from the model, and how a value is answered."""
+
+# Fields that answer with the value as it is.
+_AS_STORED = (
+    fields.BooleanField,
+    fields.CharField,
+    fields.ChoiceField,
+    fields.DecimalField,
+    fields.IntegerField,
+    fields.OwnedPrimaryKeyField,
+)
 
 
 class ModelSerializer(serializers.ModelSerializer[Model]):
@@ -26,3 +40,36 @@ class ModelSerializer(serializers.ModelSerializer[Model]):
         models.TextField: fields.CharField,
     }
     serializer_choice_field = fields.ChoiceField
+
+    @classmethod
+    @cache
+    def columns(cls) -> Columns | None:
+        """Return the columns that make up an answer; None where it takes more."""
+        found: Columns = {}
+        for name, field in cls().fields.items():
+            if field.write_only:
+                continue
+            if field.source == "*":  # computed from the row as a whole
+                return None
+            found[name] = (
+                "__".join(field.source_attrs),
+                None if isinstance(field, _AS_STORED) else field.to_representation,
+            )
+        return found
+
+
+def answer_rows(columns: Columns, rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+    """Return the answers that rows of these columns make."""
+    converters = [
+        (index, convert)
+        for index, (_, convert) in enumerate(columns.values())
+        if convert is not None
+    ]
+    answers = []
+    for row in rows:
+        values = list(row)
+        for index, convert in converters:
+            if values[index] is not None:
+                values[index] = convert(values[index])
+        answers.append(dict(zip(columns, values, strict=True)))
+    return answers

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.db import models
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.exceptions import NotFound
@@ -14,11 +15,14 @@ from rest_framework.pagination import BasePagination
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
+from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.views import APIView as RestAPIView
 from rest_framework.viewsets import GenericViewSet
 
+from tradebot.api.json import ExactJSONRenderer
+from tradebot.api.json_rows import OwnedRows, owned_rows
 from tradebot.api.pagination import HeaderPagination
+from tradebot.api.serializers import ModelSerializer, answer_rows
 
 Model = TypeVar("Model", bound=models.Model)
 
@@ -66,13 +70,57 @@ class OwnedViewSet(APIView, GenericViewSet[Model]):
             raise NotFound(f"You have no {name} with this id.") from None
 
 
+class ListMixin(OwnedViewSet[Model]):
+    """List the caller's objects, those that ``filters`` leaves of them."""
+
+    filters: ClassVar[type[Serializer[Any]] | None] = None
+    """What the query may ask for: validated fields, whose sources are look-ups."""
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        whole = self.pagination_class is HeaderPagination and not request.query_params
+        if whole and (statement := _owned_rows(type(self))):
+            count, content = statement.read(cast(int, request.user.pk))
+            return HttpResponse(
+                content,
+                content_type=ExactJSONRenderer.media_type,
+                headers={"X-Total-Count": str(count)},
+            )
+        page = self.page(self.get_queryset())
+        return self.get_paginated_response(page)
+
+    def page(self, queryset: models.QuerySet[Model]) -> Any:
+        """Return what the query asks for of these objects, as the serializer would."""
+        query = self.request.query_params.items()
+        if self.filters is not None and query:
+            asked = self.filters(data={name: text for name, text in query if text})
+            asked.is_valid(raise_exception=True)
+            queryset = queryset.filter(**asked.validated_data)
+        serializer = cast(type[ModelSerializer[Model]], self.get_serializer_class())
+        columns = serializer.columns()
+        if columns is None:
+            rows = self.paginate_queryset(queryset)
+            return self.get_serializer(rows, many=True).data
+        # Without models, whose making would take longer than all the rest.
+        paths = [path for path, _ in columns.values()]
+        rows = self.paginate_queryset(queryset.values_list(*paths))
+        return answer_rows(columns, cast(list[tuple[Any, ...]], rows))
+
+
+@cache
+def _owned_rows(view: type[ListMixin[Any]]) -> OwnedRows | None:
+    serializer = cast(type[ModelSerializer[Any]], view.serializer_class)
+    columns = serializer.columns()
+    if columns is None:
+        return None
+    return owned_rows(columns, cast(Any, view.queryset), view.owner)
+
+
 class CRUDViewSet(
-    mixins.ListModelMixin,
     mixins.CreateModelMixin,
     mixins.RetrieveModelMixin,
     mixins.UpdateModelMixin,
     mixins.DestroyModelMixin,
-    OwnedViewSet[Model],
+    ListMixin[Model],
 ):
     """List, create, read, change and delete, with the writes left to services."""
 

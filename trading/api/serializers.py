@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from rest_framework.serializers import ValidationError
+from rest_framework.serializers import Serializer, ValidationError
 
 from tradebot.api.fields import (
     CharField,
     ChoiceField,
     DecimalField,
+    EndOfTimeRangeField,
     IntegerField,
     UTCDateTimeField,
     validate_positive,
@@ -28,6 +29,16 @@ class SideField(ChoiceField):
         return super().to_internal_value(
             data.upper() if isinstance(data, str) else data
         )
+
+
+class TradeFilters(Serializer[Any]):
+    """Which trades to list: all that match, times included."""
+
+    symbol = CharField(required=False)
+    side = SideField(required=False)
+    bot = IntegerField(required=False, source="bot_config_id")
+    start_date = UTCDateTimeField(required=False, source="timestamp__gte")
+    end_date = EndOfTimeRangeField(required=False, source="timestamp__lte")
 
 
 class TradeSerializer(ModelSerializer[Trade]):
@@ -73,3 +84,84 @@ class TradeSerializer(ModelSerializer[Trade]):
                 code="null",
             )
         return attrs
+
+
+class BotTradeSerializer(ModelSerializer[Trade]):
+    """A trade in the list of a bot's."""
+
+    side = SideField()
+
+    class Meta:
+        model = Trade
+        fields = [
+            "id",
+            "symbol",
+            "side",
+            "order_type",
+            "price",
+            "quantity_filled",
+            "quote_quantity_filled",
+            "realized_pnl",
+            "timestamp",
+        ]
+
+
+class BotTradeFilters(Serializer[Any]):
+    """Which trades of a bot to list: all that match, times included."""
+
+    symbol = CharField(required=False)
+    side = SideField(required=False)
+    start_date = UTCDateTimeField(required=False, source="timestamp__gte")
+    end_date = EndOfTimeRangeField(required=False, source="timestamp__lte")
+
+
+class ReportPeriod(Serializer[Any]):
+    """Which trades a report is about: those of a time, its ends included."""
+
+    start_date = UTCDateTimeField(required=False, source="trades__timestamp__gte")
+    end_date = EndOfTimeRangeField(required=False, source="trades__timestamp__lte")
+
+
+class PerformanceSerializer(Serializer[Any]):
+    """What came of a bot. Money is in the quote asset of its symbol, fees deducted."""
+
+    bot_config_id = IntegerField()
+    total_trades = IntegerField()
+    total_buy = IntegerField()
+    total_sell = IntegerField()
+    total_pnl = DecimalField(
+        allow_null=True,
+        help_text="What was sold for, less what was bought for and total_fees. Coins "
+        "that are held are not in it. Null where a stored number is NaN.",
+    )
+    total_realized_pnl = DecimalField(
+        allow_null=True,
+        help_text="The sum of realized_pnl. Null where one is NaN.",
+    )
+    last_trade = UTCDateTimeField(allow_null=True)
+    first_trade = UTCDateTimeField(allow_null=True)
+    total_fees = DecimalField(
+        allow_null=True,
+        help_text="Commissions in the quote asset, and those in coins at their price.",
+    )
+    trades_with_other_fees = IntegerField(
+        help_text="Trades whose commission was in a third asset: not deducted."
+    )
+    winning_trades = IntegerField()
+    losing_trades = IntegerField()
+    win_rate = DecimalField(
+        allow_null=True, help_text="Winning trades of all that won or lost, in percent."
+    )
+    profit_factor = DecimalField(
+        allow_null=True, help_text="Gross profit by gross loss; null without a loss."
+    )
+    best_trade = DecimalField(allow_null=True, help_text="The highest realized_pnl.")
+    worst_trade = DecimalField(allow_null=True, help_text="The lowest realized_pnl.")
+
+
+class SummarySerializer(PerformanceSerializer):
+    """What came of a bot, and which it is."""
+
+    name = CharField()
+    symbol = CharField()
+    strategy = CharField()

@@ -1,9 +1,25 @@
 from django.urls import path
 
 from tradebot.api import paths
-from trading.api.views import TradeViewSet
+from trading.api.views import (
+    BotTradeViewSet,
+    PerformanceView,
+    SummaryView,
+    TradeViewSet,
+)
 
 urlpatterns = [
     path("trades/", TradeViewSet.as_view(paths.COLLECTION), name="trade-list"),
+    path("bots/summary", SummaryView.as_view(), name="bot-summary"),
+    path(
+        "bots/<id:bot_config_id>/performance",
+        PerformanceView.as_view(),
+        name="bot-performance",
+    ),
+    path(
+        "bots/<id:bot_config_id>/trades",
+        BotTradeViewSet.as_view({"get": "list"}),
+        name="bot-trades",
+    ),
     path("trades/<id:pk>", TradeViewSet.as_view(paths.MEMBER), name="trade-detail"),
 ]
