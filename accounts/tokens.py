@@ -57,6 +57,12 @@ def token_user(*, token: str) -> User | None:
     return user
 
 
+def token_expiry(*, token: str) -> dt.datetime:
+    """Return when a token ends that has been accepted."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return dt.datetime.fromtimestamp(claims["exp"], dt.UTC)
+
+
 def _read(token: str, secret: str, *algorithms: str) -> dict[str, Any] | None:
     """Return the claims of a token that this secret has signed and that is in force."""
     try:

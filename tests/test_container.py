@@ -28,39 +28,62 @@ def instructions() -> list[str]:
 
 @pytest.mark.sqlite
 def test_compose_waits_for_the_database(compose: Any) -> None:
-    web, db = compose["services"]["web"], compose["services"]["db"]
-    assert web["depends_on"] == {"db": {"condition": "service_healthy"}}
+    db = compose["services"]["db"]
+    for name in ("web", "stream"):
+        depends_on = compose["services"][name]["depends_on"]
+        assert depends_on == {"db": {"condition": "service_healthy"}}
     assert db["healthcheck"]["test"][1] == "pg_isready"
     assert db["volumes"] == ["db:/var/lib/postgresql/data"]
     assert compose["volumes"] == {"db": None}
 
 
 @pytest.mark.sqlite
-def test_compose_publishes_the_server_only(compose: Any) -> None:
-    assert "ports" not in compose["services"]["db"]
-    assert compose["services"]["web"]["ports"] == [
-        "${WEB_ADDRESS:-127.0.0.1}:${WEB_PORT:-8000}:8000"
-    ]
+def test_compose_publishes_the_proxy_only(compose: Any) -> None:
+    published = {
+        name: service["ports"]
+        for name, service in compose["services"].items()
+        if "ports" in service
+    }
+    assert published == {"proxy": ["${WEB_ADDRESS:-127.0.0.1}:${WEB_PORT:-8000}:8080"]}
 
 
 @pytest.mark.sqlite
-def test_compose_confines_the_server(compose: Any) -> None:
-    web = compose["services"]["web"]
-    assert web["read_only"] is True
-    assert web["tmpfs"] == ["/tmp"]  # noqa: S108 -- a path in the container
-    assert web["cap_drop"] == ["ALL"]
-    assert web["security_opt"] == ["no-new-privileges:true"]
-    assert web["init"] is True
+def test_compose_serves_streams_where_they_hold_no_thread(compose: Any) -> None:
+    web, stream = compose["services"]["web"], compose["services"]["stream"]
+    assert web["environment"]["WEB_WORKER"] == "gthread"
+    assert "command" not in web  # so it migrates
+    assert stream["environment"]["WEB_WORKER"] == "asgi"
+    assert stream["command"] == ["gunicorn", "-c", "tradebot/gunicorn_config.py"]
+
+
+@pytest.mark.sqlite
+def test_compose_trusts_its_own_network_only(compose: Any) -> None:
+    (network,) = compose["networks"]["default"]["ipam"]["config"]
+    for name in ("web", "stream"):
+        trusted = compose["services"][name]["environment"]["TRUSTED_PROXIES"]
+        assert trusted == network["subnet"]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("name", ["web", "stream", "proxy"])
+def test_compose_confines_the_servers(compose: Any, name: str) -> None:
+    service = compose["services"][name]
+    assert service["read_only"] is True
+    assert service["tmpfs"] == ["/tmp"]  # noqa: S108 -- a path in the container
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["init"] is True
 
 
 @pytest.mark.sqlite
 def test_compose_takes_its_password_from_env_and_refuses_none(compose: Any) -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     assert text.count("POSTGRES_PASSWORD") == 1 + text.count("${POSTGRES_PASSWORD:?")
-    web = compose["services"]["web"]
-    assert web["env_file"] == ".env"
-    # Over what .env may say for a server outside of the container.
-    assert set(web["environment"]) == {"BIND", "DATABASE_URL"}
+    for name in ("web", "stream"):
+        service = compose["services"][name]
+        assert service["env_file"] == ".env"
+        # Over what .env may say for a server outside of the container.
+        assert {"BIND", "DATABASE_URL"} <= set(service["environment"])
 
 
 @pytest.mark.sqlite
@@ -68,8 +91,9 @@ def test_compose_waits_longer_than_the_server(compose: Any) -> None:
     config = (ROOT / "tradebot" / "gunicorn_config.py").read_text()
     graceful = re.search(r"^graceful_timeout = (\d+)$", config, re.MULTILINE)
     assert graceful is not None
-    seconds = int(compose["services"]["web"]["stop_grace_period"].removesuffix("s"))
-    assert seconds > int(graceful[1])
+    for name in ("web", "stream"):
+        period = compose["services"][name]["stop_grace_period"]
+        assert int(period.removesuffix("s")) > int(graceful[1])
 
 
 @pytest.mark.sqlite

@@ -49,11 +49,11 @@ docker() {
         "new down --volumes") stop_web; "$BINARIES/dropdb" tradebot ;;
         "new run --rm --entrypoint python web "*) shift 5; (in_web python "$@") ;;
         "new run --rm --no-deps --entrypoint python web "*)
-            grep -q "networks: .old." docker-compose.override.yml  # db does not run
+            grep -q "networks: .default, old." docker-compose.override.yml  # db does not run
             shift 6; (in_web python "$@") ;;
-        "new up -d --wait" | "new up -d --wait --no-deps web") start_web ;;
+        "new up -d --wait" | "new up -d --wait --no-deps web stream proxy") start_web ;;
         "new exec web "*) shift 2; (in_web "$@") ;;
-        "new stop web") stop_web ;;
+        "new stop web stream") stop_web ;;
         *) echo "in $here: docker compose $*?" >&2; return 99 ;;
     esac
 }
@@ -280,16 +280,17 @@ def test_old_installation_goes_over_and_back_and_over_again_as_written(
     assert contents() == closed
 
 
-def test_override_file_changes_where_web_finds_its_database_only() -> None:
+def test_override_file_changes_where_the_database_is_found_only() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     (text,) = re.findall(r"```yaml\n(.*?)```", SECTION, re.DOTALL)
     override = yaml.safe_load(text)
 
-    assert set(override["services"]) == {"web"}
-    web = override["services"]["web"]
-    assert set(web) == {"environment", "networks"}
-    assert set(web["environment"]) <= set(compose["services"]["web"]["environment"])
-    assert web["networks"] == list(override["networks"])
+    assert set(override["services"]) == {"web", "stream"}
+    for name, service in override["services"].items():
+        assert set(service) == {"environment", "networks"}
+        known = compose["services"][name]["environment"]
+        assert set(service["environment"]) <= set(known)
+        assert service["networks"] == ["default", *override["networks"]]
     assert override["networks"]["old"]["external"] is True
 
 

@@ -61,6 +61,7 @@ MALFORMED = [
     ("WEB_CONCURRENCY", "many"),
     ("WEB_CONCURRENCY", "-3"),
     ("WEB_THREADS", "four"),
+    ("WEB_WORKER", "threads"),
 ]
 
 
@@ -164,7 +165,7 @@ def test_env_file_may_have_settings_of_compose(tmp_path: Path) -> None:
 @pytest.mark.sqlite
 def test_gunicorn_with_a_database_in_memory_stops_with_one_sentence() -> None:
     result = subprocess.run(
-        ["gunicorn", "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"],
+        ["gunicorn", "-c", "tradebot/gunicorn_config.py"],
         cwd=ROOT,
         env=environment(**SECRETS, DATABASE_URL="sqlite://:memory:"),
         capture_output=True,
@@ -241,7 +242,7 @@ def test_health_check_is_allowed_whatever_the_hosts() -> None:
 @pytest.mark.sqlite
 def test_gunicorn_with_malformed_setting_stops_with_one_sentence() -> None:
     result = subprocess.run(
-        ["gunicorn", "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"],
+        ["gunicorn", "-c", "tradebot/gunicorn_config.py"],
         cwd=ROOT,
         env=environment(**SECRETS, WEB_THREADS="four"),
         capture_output=True,

@@ -9,4 +9,4 @@ if [ $# -gt 0 ]; then
 fi
 python manage.py migrate --no-input
 # exec: the server itself gets the signals that stop it.
-exec gunicorn -c tradebot/gunicorn_config.py tradebot.wsgi
+exec gunicorn -c tradebot/gunicorn_config.py

@@ -1,6 +1,7 @@
-"""How gunicorn serves: ``gunicorn -c tradebot/gunicorn_config.py tradebot.wsgi``.
+"""How gunicorn serves: ``gunicorn -c tradebot/gunicorn_config.py``.
 
-What differs between installations are settings: BIND, WEB_CONCURRENCY, WEB_THREADS.
+What differs between installations are settings: BIND, WEB_WORKER, WEB_CONCURRENCY,
+WEB_THREADS.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from django.core.exceptions import ImproperlyConfigured
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 try:
-    from tradebot.settings import BIND, DATABASES, WEB_CONCURRENCY, WEB_THREADS
+    from tradebot.settings import (
+        BIND,
+        DATABASES,
+        WEB_CONCURRENCY,
+        WEB_THREADS,
+        WEB_WORKER,
+    )
 except ImproperlyConfigured as error:
     sys.exit(f"TradeBot is not configured: {error}")
 
@@ -39,8 +46,13 @@ class AccessLogger(Logger):  # type: ignore[misc]
 
 bind = BIND
 workers = WEB_CONCURRENCY
-worker_class = "gthread"
-threads = WEB_THREADS
+if WEB_WORKER == "asgi":
+    wsgi_app = "tradebot.asgi"
+    worker_class = "tradebot.gunicorn_worker.ASGIWorker"
+else:
+    wsgi_app = "tradebot.wsgi"
+    worker_class = "gthread"
+    threads = WEB_THREADS
 # Requests in flight at a SIGTERM may end; compose waits longer than this.
 graceful_timeout = 30
 # The workers' heartbeat: in memory, and writable where the root is read-only.

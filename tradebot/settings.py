@@ -117,6 +117,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # bytes in a request body
 BIND = env.text(
     "BIND", default="127.0.0.1:8000", example="0.0.0.0:8000", check=_check_address
 )
+# gthread answers more requests; asgi serves event streams besides.
+WEB_WORKER = env.choice("WEB_WORKER", ("asgi", "gthread"), default="asgi")
 WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", default=2)
 WEB_THREADS = env.integer("WEB_THREADS", default=4)
 

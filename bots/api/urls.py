@@ -1,5 +1,6 @@
 from django.urls import path
 
+from bots.api.stream import StatusStreamView
 from bots.api.views import BotConfigViewSet, BotStateViewSet
 from tradebot.api import paths
 
@@ -13,6 +14,11 @@ urlpatterns = [
         "bot-configs/<id:pk>",
         BotConfigViewSet.as_view(paths.MEMBER),
         name="bot-config-detail",
+    ),
+    path(
+        "bots/<id:bot_config_id>/status-stream",
+        StatusStreamView.as_view(),
+        name="bot-status-stream",
     ),
     path(
         "bot-states/", BotStateViewSet.as_view(paths.COLLECTION), name="bot-state-list"

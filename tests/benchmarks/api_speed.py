@@ -170,9 +170,10 @@ def server(url: str, workers: int) -> Iterator[Server]:
         "HTTPS_ONLY": "false",
         "WEB_CONCURRENCY": str(workers),
         "LOG_LEVEL": "WARNING",
+        "WEB_WORKER": os.environ.get("W", "gthread"),
     }
     gunicorn = str(Path(sys.executable).parent / "gunicorn")
-    command = [gunicorn, "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"]
+    command = [gunicorn, "-c", "tradebot/gunicorn_config.py"]
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder), command, **settings) as running,

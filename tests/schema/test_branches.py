@@ -100,7 +100,7 @@ def test_branches_stop_the_program_until_they_are_merged(
     checkout: Checkout, tmp_path: Path
 ) -> None:
     checkout.branch()
-    gunicorn = ["gunicorn", "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"]
+    gunicorn = ["gunicorn", "-c", "tradebot/gunicorn_config.py"]
 
     with serving(tmp_path, gunicorn, **checkout.settings) as server:
         for command, exit_code, _, told in checkout.run("migrate", "migrate --plan"):

@@ -80,7 +80,7 @@ def test_migrate_says_that_the_database_is_ahead(
     assert "Attention: The schema is ahead of this code" in result.stderr
 
 
-GUNICORN = ["gunicorn", "-c", "tradebot/gunicorn_config.py", "tradebot.wsgi"]
+GUNICORN = ["gunicorn", "-c", "tradebot/gunicorn_config.py"]
 
 
 def test_server_on_a_schema_behind_its_code_does_not_start(

@@ -15,7 +15,7 @@ from rest_framework.renderers import BaseRenderer
 from tradebot.api.problems import BODY
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
-_encoder = msgspec.json.Encoder(decimal_format="number")
+encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class ExactJSONParser(BaseParser):
@@ -68,4 +68,4 @@ class ExactJSONRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        return b"" if data is None else _encoder.encode(data)
+        return b"" if data is None else encode(data)
