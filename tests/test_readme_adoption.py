@@ -49,7 +49,7 @@ docker() {
         "new down --volumes") stop_web; "$BINARIES/dropdb" tradebot ;;
         "new run --rm --entrypoint python web "*) shift 5; (in_web python "$@") ;;
         "new run --rm --no-deps --entrypoint python web "*)
-            grep -q "networks: .default, old." docker-compose.override.yml  # db does not run
+            grep -q "networks: .default, old." docker-compose.override.yml  # no db
             shift 6; (in_web python "$@") ;;
         "new up -d --wait" | "new up -d --wait --no-deps web stream proxy") start_web ;;
         "new exec web "*) shift 2; (in_web "$@") ;;
