@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import F
+from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -37,7 +38,10 @@ class BacktestViewSet(ListMixin[Backtest]):
         listed = self.action == "list"
         return BacktestSummarySerializer if listed else BacktestSerializer
 
-    @extend_schema(operation_id="backtest_list", responses=BacktestListAnswer)
+    @extend_schema(
+        operation_id="backtest_list",
+        responses=forced_singular_serializer(BacktestListAnswer),  # type: ignore[no-untyped-call]
+    )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.page(self.get_queryset())
         return self.get_paginated_response({"status": "success", "data": page})
