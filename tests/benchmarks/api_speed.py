@@ -93,7 +93,13 @@ class Speed:
         return f"{self.rate:7.0f}/s {self.p50_ms:7.1f} {self.p99_ms:7.1f}"
 
 
-def ask(port: int, path: str, token: str, seconds: float) -> Speed:
+def ask(
+    port: int,
+    path: str,
+    token: str,
+    seconds: float,
+    connections: int = CONNECTIONS,
+) -> Speed:
     """Ask for a path on all connections for so many seconds.
 
     Exits where an answer is not 200.
@@ -102,7 +108,7 @@ def ask(port: int, path: str, token: str, seconds: float) -> Speed:
     request = "\r\n".join([*head, "", ""]).encode()
     waits: list[float] = []
     with selectors.DefaultSelector() as selector:
-        for _ in range(CONNECTIONS):
+        for _ in range(connections):
             connection = socket.create_connection(("127.0.0.1", port))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(request)
@@ -163,14 +169,14 @@ def memory_mb(server: Server) -> float:
 
 
 @contextmanager
-def server(url: str, workers: int) -> Iterator[Server]:
+def server(url: str, workers: int, kind: str = "gthread") -> Iterator[Server]:
     settings = {
         **SECRETS,
         "DATABASE_URL": url,
         "HTTPS_ONLY": "false",
         "WEB_CONCURRENCY": str(workers),
         "LOG_LEVEL": "WARNING",
-        "WEB_WORKER": os.environ.get("W", "gthread"),
+        "WEB_WORKER": kind,
     }
     gunicorn = str(Path(sys.executable).parent / "gunicorn")
     command = [gunicorn, "-c", "tradebot/gunicorn_config.py"]
