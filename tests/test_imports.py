@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # Each imports itself, tradebot and those before it.
-APPS = ["accounts", "apikeys", "bots", "trading", "backtests"]
+APPS = ["accounts", "apikeys", "bots", "trading", "backtests", "dashboard"]
 
 
 def imported_packages(path: Path) -> Iterator[str]:

@@ -165,7 +165,7 @@ class SchemaEventAdmin(RecordAdmin):
             '<rect width="{}" height="10" fill="{}"/></svg> {}',
             _BAR_PX,
             f"{max(1.0, row.share * _BAR_PX):.1f}",
-            "currentColor" if row.outcome == "ok" else "var(--error-fg)",
+            "currentColor" if row.outcome == "ok" else "#dc2626",
             format_seconds(row.duration),
         )
 

@@ -129,6 +129,7 @@ INSTALLED_APPS = [
     "bots",
     "trading",
     "backtests",
+    "dashboard",
     "unfold",  # before Django's admin, whose site and pages it replaces
     "unfold.contrib.filters",
     "django.contrib.admin",
@@ -193,10 +194,19 @@ UNFOLD = {
     "SITE_HEADER": "TradeBot",
     "SITE_SUBHEADER": f"Version {__version__}",
     "SITE_SYMBOL": "candlestick_chart",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": "tradebot.adminsite.assets.icon",
+        }
+    ],
+    "STYLES": ["tradebot.adminsite.assets.styles"],
     "SITE_URL": None,  # there are no pages for browsers to go back to
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": ["Debug", "danger"] if DEBUG else None,
     "SIDEBAR": {"navigation": "tradebot.adminsite.navigation.navigation"},
+    "DASHBOARD_CALLBACK": "dashboard.page.dashboard",
 }
 
 # --- Database ---------------------------------------------------------------------
