@@ -66,6 +66,21 @@ def found(superuser: Client, **query: str) -> int:
 
 @pytest.mark.alike
 @pytest.mark.parametrize(
+    ("text", "count"),
+    [("first", 1), ("ethbtc", 1), ("owner@", 2), ("owner@ FIRST", 1), ("%", 0)],
+)
+def test_trade_is_found_by_its_bot_and_the_owner(
+    superuser: Client, text: str, count: int
+) -> None:
+    owner = make_user("owner@example.com")
+    make_trade(make_bot(owner, name="First"))
+    make_trade(make_bot(owner, name="Second", symbol="ETHBTC"))
+
+    assert found(superuser, q=text) == count
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize(
     ("first", "last", "count"),
     [
         ("", "", 4),
