@@ -107,7 +107,7 @@ class UserAdmin(ModelAdmin, auth_admin.UserAdmin):
 
     @admin.action(description="Activate selected users", permissions=["change"])
     def activate(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
-        self._set_active(request, list(queryset.exclude(is_active=True)), True)
+        self._set_active(request, queryset.exclude(is_active=True), True)
 
     @admin.action(description="Deactivate selected users", permissions=["change"])
     def deactivate(
@@ -120,13 +120,14 @@ class UserAdmin(ModelAdmin, auth_admin.UserAdmin):
         )
         if page := confirmation(self, request, active, question):
             return page
-        self._set_active(request, list(active), False)
+        self._set_active(request, active, False)
         return None
 
     def _set_active(
-        self, request: HttpRequest, users: list[User], is_active: bool
+        self, request: HttpRequest, rows: models.QuerySet[User], is_active: bool
     ) -> None:
         """Change users and log it; none of them where one is not to be touched."""
+        users = list(rows.select_for_update())
         kept = [user for user in users if not _may_touch(request, user)]
         if not is_active and request.user in users:
             kept.append(request.user)  # who would be locked out

@@ -230,7 +230,7 @@ class BotConfigAdmin(ModelAdmin):
         )
         if page := confirmation(self, request, running, question):
             return page
-        bots = list(running)
+        bots = list(running.select_for_update(of=("self",)))
         for bot in bots:
             bot_config_update(bot=bot, values={"is_active": False})
             self.log_change(request, bot, [{"changed": {"fields": ["Active"]}}])

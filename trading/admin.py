@@ -89,6 +89,8 @@ class TradeAdmin(RecordAdmin):
     paginator = CappedPaginator
     show_full_result_count = False  # it would count the whole table at each search
     show_facets = admin.ShowFacets.NEVER
+    # It would say how many there are, and be wrong beyond the pages.
+    list_disable_select_all = True
     actions = ("export_selected",)
     fields = (
         "filled_at",

@@ -145,6 +145,7 @@ def test_list_counts_no_further_than_its_pages_reach(
     superuser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pagination, "LIMIT", 3)
+    monkeypatch.setattr(TradeAdmin, "list_per_page", 1)
     bot = make_bot(make_user())
     for _ in range(4):
         make_trade(bot)
@@ -153,6 +154,7 @@ def test_list_counts_no_further_than_its_pages_reach(
 
     assert page.context["cl"].result_count == 3
     assert "or more" in page.content.decode()
+    assert "Select all 3 trades" not in page.content.decode()
 
 
 @pytest.mark.alike
