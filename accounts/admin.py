@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from unfold.forms import AdminPasswordChangeForm
 
 from accounts.forms import UserChangeForm, UserCreationForm
 from accounts.models import User
-from tradebot.admin import ModelAdmin
+from tradebot.adminsite.actions import confirmation
+from tradebot.adminsite.base import ModelAdmin
+from tradebot.adminsite.filters import DateRangeFilter
+from tradebot.errors import ConflictError
 
 _PERMISSIONS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -21,7 +25,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(auth_admin.GroupAdmin):
+class GroupAdmin(ModelAdmin, auth_admin.GroupAdmin):
     """Groups, for superusers: whoever edits one gives permissions, also to himself."""
 
     def _is_superuser(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -40,6 +44,7 @@ class UserAdmin(ModelAdmin, auth_admin.UserAdmin):
 
     form = UserChangeForm
     add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
     add_form_template = None  # Django's asks whether there shall be a password
     list_display = (
         "email",
@@ -50,7 +55,14 @@ class UserAdmin(ModelAdmin, auth_admin.UserAdmin):
         "created_at",
         "updated_at",
     )
-    list_filter = ("is_active", "is_staff", "is_superuser")
+    list_filter = (
+        "is_active",
+        "is_staff",
+        "is_superuser",
+        ("created_at", DateRangeFilter),
+        ("last_login", DateRangeFilter),
+    )
+    actions = ("activate", "deactivate")
     search_fields = ("email",)
     ordering = ("email",)
     date_hierarchy = "created_at"
@@ -92,6 +104,44 @@ class UserAdmin(ModelAdmin, auth_admin.UserAdmin):
         columns = {field.name for field in obj._meta.concrete_fields}
         edited = columns.intersection(form.changed_data)
         obj.save(update_fields=[*edited, "updated_at"])
+
+    @admin.action(description="Activate selected users", permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:
+        self._set_active(request, queryset.exclude(is_active=True), True)
+
+    @admin.action(description="Deactivate selected users", permissions=["change"])
+    def deactivate(
+        self, request: HttpRequest, queryset: models.QuerySet[User]
+    ) -> HttpResponse | None:
+        active = queryset.filter(is_active=True)
+        question = (
+            "Deactivate these users? They can log in no more, and their tokens are "
+            "refused from now on. Their bots keep running."
+        )
+        if page := confirmation(self, request, active, question):
+            return page
+        self._set_active(request, active, False)
+        return None
+
+    def _set_active(
+        self, request: HttpRequest, rows: models.QuerySet[User], is_active: bool
+    ) -> None:
+        """Change users and log it; none of them where one is not to be touched."""
+        users = list(rows.select_for_update())
+        kept = [user for user in users if not _may_touch(request, user)]
+        if not is_active and request.user in users:
+            kept.append(request.user)  # who would be locked out
+        if kept:
+            names = ", ".join(user.email for user in kept)
+            raise ConflictError(
+                f"You cannot change {names}. Select the others only; nothing was done."
+            )
+        for user in users:
+            user.is_active = is_active
+            user.save(update_fields=["is_active", "updated_at"])
+            self.log_change(request, user, [{"changed": {"fields": ["Active"]}}])
+        done = "Activated" if is_active else "Deactivated"
+        self.message_user(request, f"{done}: {len(users)}.", messages.SUCCESS)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         # ?reset_token__startswith=… would tell the token digit by digit.

@@ -8,6 +8,8 @@ from django import forms
 from django.contrib.auth import forms as auth_forms
 from django.contrib.auth.hashers import is_password_usable
 from django.core.exceptions import ValidationError
+from django.utils.safestring import mark_safe
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanSwitchWidget
 
 from accounts.emails import normalize_address
 from accounts.models import User
@@ -32,6 +34,13 @@ class UserCreationForm(auth_forms.BaseUserCreationForm):
         model = User
         fields = ("email",)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("password1", "password2"):
+            self.fields[name].widget = UnfoldAdminPasswordWidget(
+                {"autocomplete": "new-password"}
+            )
+
     def clean_email(self) -> str:
         return _checked_email(self)
 
@@ -40,11 +49,17 @@ class UserChangeForm(auth_forms.UserChangeForm):
     password = auth_forms.ReadOnlyPasswordHashField(
         label="Password",
         widget=PasswordStateWidget,
-        help_text="Passwords are stored as hashes; there is no way to see one.",
+        help_text=mark_safe(  # nothing of it is anyone's input
+            "Passwords are stored as hashes; there is no way to see one. "
+            '<a href="../password/" class="link">Set another one</a>.'
+        ),
     )
     # A checkbox, where a nullable field would offer "Unknown": null means inactive.
     is_active = forms.BooleanField(
-        label="Active", required=False, help_text="Only active users can log in."
+        label="Active",
+        required=False,
+        help_text="Only active users can log in.",
+        widget=UnfoldBooleanSwitchWidget,
     )
 
     class Meta:

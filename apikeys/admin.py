@@ -6,10 +6,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from apikeys.models import APIKey
 from apikeys.services import api_key_delete, api_key_update
-from tradebot.admin import ModelAdmin
+from tradebot.adminsite.base import ModelAdmin
 
 
 @admin.register(APIKey)
@@ -18,7 +19,7 @@ class APIKeyAdmin(ModelAdmin):
 
     list_display = ("__str__", "user", "key", "is_valid", "created_at", "updated_at")
     list_select_related = ("user",)
-    list_filter = ("is_valid",)
+    list_filter = ("is_valid", ("user", AutocompleteSelectFilter))
     search_fields = ("label", "user__email")
     ordering = ("-id",)
     date_hierarchy = "created_at"

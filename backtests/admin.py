@@ -9,9 +9,11 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from django.utils.html import format_html
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from backtests.models import Backtest
-from tradebot.admin import NOTHING, RecordAdmin
+from tradebot.adminsite.base import NOTHING, RecordAdmin
+from tradebot.adminsite.filters import AmountRangeFilter
 
 
 @admin.register(Backtest)
@@ -32,7 +34,14 @@ class BacktestAdmin(RecordAdmin):
         "created_at",
     )
     list_select_related = ("user",)
-    list_filter = ("market_type", "test_mode", "interval", "symbol")
+    list_filter = (
+        "market_type",
+        "test_mode",
+        "interval",
+        "symbol",
+        ("user", AutocompleteSelectFilter),
+        ("total_return", AmountRangeFilter),
+    )
     search_fields = ("symbol", "user__email")
     ordering = ("-id",)
     date_hierarchy = "created_at"

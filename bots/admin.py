@@ -5,26 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
+from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from accounts.models import User
 from bots.bounds import BOUNDS, MIN_NAME_LENGTH, TIMEFRAMES
 from bots.models import BotConfig, BotState
 from bots.services import bot_config_delete, bot_config_update, bot_state_delete
-from tradebot.admin import (
-    NOTHING,
-    ActiveFilter,
-    ModelAdmin,
-    NullIsNoFilter,
-    RecordAdmin,
-)
+from tradebot.adminsite.actions import confirmation
+from tradebot.adminsite.base import NOTHING, ModelAdmin, RecordAdmin
+from tradebot.adminsite.filters import ActiveFilter, NullIsNoFilter
+
+
+class SymbolFilter(DropdownFilter):  # type: ignore[misc]  # untyped
+    """A filter by the symbols of the bots, which one can search in."""
+
+    title = parameter_name = "symbol"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        symbols = BotConfig.objects.order_by("symbol").values_list("symbol", flat=True)
+        return [(symbol, symbol) for symbol in symbols.distinct()]
+
+    def queryset(
+        self, request: HttpRequest, queryset: models.QuerySet[Any]
+    ) -> models.QuerySet[Any]:
+        return queryset.filter(symbol=self.value()) if self.value() else queryset
 
 
 class BotConfigForm(forms.ModelForm):
     # A checkbox, where a nullable field would offer "Unknown": null means inactive.
-    is_active = forms.BooleanField(label="Active", required=False)
+    is_active = forms.BooleanField(
+        label="Active", required=False, widget=UnfoldBooleanSwitchWidget
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -83,7 +98,15 @@ class BotConfigAdmin(ModelAdmin):
         "created_at",
     )
     list_select_related = ("user", "state")
-    list_filter = (ActiveFilter, "strategy", "position_type", "timeframe")
+    list_filter = (
+        ActiveFilter,
+        ("user", AutocompleteSelectFilter),
+        SymbolFilter,
+        "strategy",
+        "position_type",
+        "timeframe",
+    )
+    actions = ("stop",)
     search_fields = ("name", "symbol", "user__email")
     ordering = ("-id",)
     date_hierarchy = "created_at"
@@ -196,6 +219,24 @@ class BotConfigAdmin(ModelAdmin):
     def delete_model(self, request: HttpRequest, obj: BotConfig) -> None:
         bot_config_delete(bot=obj)
 
+    @admin.action(description="Stop selected bots", permissions=["change"])
+    def stop(
+        self, request: HttpRequest, queryset: models.QuerySet[BotConfig]
+    ) -> HttpResponse | None:
+        running = queryset.filter(is_active=True).order_by("pk")
+        question = (
+            "Stop these bots? A stopped bot watches its position no more: what it has "
+            "bought stays on the exchange until someone sells it."
+        )
+        if page := confirmation(self, request, running, question):
+            return page
+        bots = list(running.select_for_update(of=("self",)))
+        for bot in bots:
+            bot_config_update(bot=bot, values={"is_active": False})
+            self.log_change(request, bot, [{"changed": {"fields": ["Active"]}}])
+        self.message_user(request, f"Stopped: {len(bots)}.", messages.SUCCESS)
+        return None
+
 
 class InPositionFilter(NullIsNoFilter):
     title = "in position"
@@ -219,7 +260,11 @@ class BotStateAdmin(RecordAdmin):
         "last_error_message",
     )
     list_select_related = ("bot_config__user",)
-    list_filter = (InPositionFilter, "status")
+    list_filter = (
+        InPositionFilter,
+        "status",
+        ("bot_config__user", AutocompleteSelectFilter),
+    )
     search_fields = (
         "bot_config__name",
         "bot_config__symbol",

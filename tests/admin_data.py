@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -204,3 +205,11 @@ def form_data(client: Client, path: str) -> dict[str, list[str]]:
     parser.feed(client.get(path).content.decode())
     assert parser.data, f"there is no form at {path}"
     return parser.data
+
+
+def cells_of(text: str, field: str) -> list[str]:
+    """Return what a change list shows of a field, row by row, without markup."""
+    cells = re.findall(
+        rf'<t[hd] class="field-{field} [^>]*>(.*?)</t[hd]>', text, re.DOTALL
+    )
+    return [re.sub(r"<[^>]*>", "", cell).strip() for cell in cells]

@@ -8,6 +8,7 @@ import re
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.db import connection, models
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
@@ -28,7 +29,8 @@ from tests.admin_data import (
     make_superuser,
     secrets_of,
 )
-from tradebot.admin import UnreadableInputMiddleware
+from tradebot.adminsite.middleware import UnreadableInputMiddleware
+from tradebot.models import SchemaEvent
 from trading.models import Trade
 
 pytestmark = pytest.mark.django_db
@@ -71,7 +73,7 @@ def assert_shows(client: Client, path: str, rows: Rows) -> str:
 def test_site_shows_the_name_of_the_program(superuser: Client) -> None:
     text = superuser.get(reverse("admin:index")).content.decode()
 
-    assert "<title>Administration | TradeBot</title>" in text
+    assert re.search(r"<title>\s*Administration \| TradeBot</title>", text)
     assert "Django administration" not in text
 
 
@@ -366,3 +368,24 @@ def test_users_are_deleted_together_by_the_action(
 
     assert not User.objects.filter(pk=rows.owner.pk).exists()
     assert not Trade.objects.exists()
+
+
+@pytest.mark.alike
+def test_pages_of_the_admin_alone_run_no_inline_script(client: Client) -> None:
+    policy = client.get(reverse("admin:login"))["Content-Security-Policy"]
+
+    assert "default-src 'none'" in policy
+    assert "script-src 'self' 'unsafe-eval';" in policy
+    assert "Content-Security-Policy" not in client.get("/health").headers
+
+
+@pytest.mark.alike
+def test_sidebar_shows_what_its_reader_may_see_and_no_more() -> None:
+    reader = client_of(make_staff("view_trade"))
+
+    text = reader.get(reverse("admin:index")).content.decode()
+
+    assert f'href="{admin_url("changelist", Trade)}"' in text
+    for model in (User, BotConfig, SchemaEvent, Group):
+        assert admin_url("changelist", model) not in text
+    assert reverse("admin:tradebot_schema") not in text

@@ -131,6 +131,8 @@ INSTALLED_APPS = [
     "bots",
     "trading",
     "backtests",
+    "unfold",  # before Django's admin, whose site and pages it replaces
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -151,7 +153,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "tradebot.admin.UnreadableInputMiddleware",
+    "tradebot.adminsite.middleware.ContentSecurityPolicyMiddleware",
+    "tradebot.adminsite.middleware.UnreadableInputMiddleware",
 ]
 ROOT_URLCONF = "tradebot.urls"
 WSGI_APPLICATION = "tradebot.wsgi.application"
@@ -184,6 +187,28 @@ if WHITENOISE_USE_FINDERS:
     STORAGES["staticfiles"]["BACKEND"] = (
         "django.contrib.staticfiles.storage.StaticFilesStorage"
     )
+
+# --- Admin ------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "TradeBot",
+    "SITE_HEADER": "TradeBot",
+    "SITE_SUBHEADER": f"Version {__version__}",
+    "SITE_SYMBOL": "candlestick_chart",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": "tradebot.adminsite.assets.icon",
+        }
+    ],
+    "STYLES": ["tradebot.adminsite.assets.styles"],
+    "SITE_URL": None,  # there are no pages for browsers to go back to
+    "SHOW_BACK_BUTTON": True,
+    "ENVIRONMENT": ["Debug", "danger"] if DEBUG else None,
+    "SIDEBAR": {"navigation": "tradebot.adminsite.navigation.navigation"},
+    "DASHBOARD_CALLBACK": "trading.dashboard.page.dashboard",
+}
 
 # --- Database ---------------------------------------------------------------------
 

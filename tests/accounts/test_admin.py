@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import html
+
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
@@ -396,3 +398,58 @@ def test_groups_are_for_superusers_alone(superuser: Client) -> None:
     for path in (admin_url("changelist", Group), admin_url("change", group)):
         assert staff.get(path).status_code == 403
         assert superuser.get(path).status_code == 200
+
+
+# --- Actions ----------------------------------------------------------------------
+
+
+def act(client: Client, action: str, *users: User, **data: str) -> str:
+    """Run an action on users; return the page that follows."""
+    response = client.post(
+        admin_url("changelist", User),
+        {"action": action, "_selected_action": [user.pk for user in users], **data},
+        follow=True,
+    )
+    assert response.status_code == 200
+    return html.unescape(response.content.decode())
+
+
+@pytest.mark.alike
+def test_users_are_deactivated_once_it_is_confirmed_and_activated_again(
+    superuser: Client,
+) -> None:
+    user, other = make_user(), make_user("other@example.com", is_active=False)
+
+    assert "Deactivate these users?" in act(superuser, "deactivate", user, other)
+    user.refresh_from_db()
+    assert user.is_active is True
+
+    assert "Deactivated: 1." in act(superuser, "deactivate", user, other, post="yes")
+    user.refresh_from_db()
+    assert user.is_active is False
+
+    assert "Activated: 2." in act(superuser, "activate", user, other)
+    assert User.objects.filter(is_active=True).count() == 3
+
+
+@pytest.mark.alike
+def test_nobody_deactivates_oneself_and_none_of_the_others_is_then(
+    superuser: Client,
+) -> None:
+    me, user = User.objects.get(), make_user()
+
+    text = act(superuser, "deactivate", me, user, post="yes")
+
+    assert "You cannot change admin@example.com." in text
+    assert User.objects.filter(is_active=True).count() == 2
+
+
+@pytest.mark.alike
+def test_staff_deactivates_users_but_no_staff() -> None:
+    staff = client_of(make_staff(*UPDATE_USERS))
+    admin, user = make_superuser(), make_user()
+
+    assert "You cannot change" in act(staff, "deactivate", admin, post="yes")
+    assert "Deactivated: 1." in act(staff, "deactivate", user, post="yes")
+
+    assert User.objects.get(is_active=False) == user

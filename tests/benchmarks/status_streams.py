@@ -1,8 +1,8 @@
 """What 200 open event streams cost those who ask for something else.
 
-    python -m tests.with_postgres python -m tests.benchmarks.status_streams [STREAMS [S]]
+    python -m tests.with_postgres python -m tests.benchmarks.status_streams [N [S]]
 
-As in compose: one server with threads answers requests, one with ASGI holds the
+N streams, S seconds a measurement. As in compose: one server with threads answers requests, one with ASGI holds the
 streams, and here answers requests too. Prints the waits of one client that asks for
 ``me`` without a pause, of either server, without and with streams; how long a change
 takes to all who watch; and memory and connections to the database.

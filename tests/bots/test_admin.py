@@ -15,10 +15,12 @@ from tests.admin_data import (
     SMALL,
     Rows,
     admin_url,
+    cells_of,
     client_of,
     form_data,
     make_api_key,
     make_rows,
+    make_staff,
     make_superuser,
 )
 from tests.factories import make_bot, make_user
@@ -310,8 +312,8 @@ def test_list_shows_null_as_not_active_and_no_status_without_state(
 
     text = superuser.get(admin_url("changelist", BotConfig)).content.decode()
 
-    assert '<td class="field-active"><img src="/static/admin/img/icon-no.svg"' in text
-    assert '<td class="field-status">-</td>' in text
+    assert cells_of(text, "active") == ["close_small"]  # the icon of no
+    assert cells_of(text, "status") == ["-"]
 
 
 @pytest.mark.alike
@@ -408,3 +410,35 @@ def test_row_with_nan_of_the_old_program_can_be_seen(
         admin_url("change", instance),
     ):
         assert superuser.get(path).status_code == 200
+
+
+@pytest.mark.alike
+def test_bots_are_stopped_by_the_action_once_it_is_confirmed(
+    superuser: Client, rows: Rows
+) -> None:
+    BotConfig.objects.update(is_active=True)
+    path = admin_url("changelist", BotConfig)
+    data = {"action": "stop", "_selected_action": [rows.bot.pk]}
+
+    question = superuser.post(path, data)
+    assert "Stop these bots?" in question.content.decode()
+    rows.bot.refresh_from_db()
+    assert rows.bot.is_active is True
+
+    done = superuser.post(path, {**data, "post": "yes"}, follow=True)
+    assert "Stopped: 1." in done.content.decode()
+    rows.bot.refresh_from_db()
+    assert rows.bot.is_active is False
+    assert LogEntry.objects.get().get_change_message() == "Changed Active."
+
+
+@pytest.mark.alike
+def test_bots_are_not_stopped_by_who_may_only_see_them(rows: Rows) -> None:
+    BotConfig.objects.update(is_active=True)
+    reader = client_of(make_staff("view_botconfig"))
+    data = {"action": "stop", "_selected_action": [rows.bot.pk], "post": "yes"}
+
+    reader.post(admin_url("changelist", BotConfig), data)
+
+    rows.bot.refresh_from_db()
+    assert rows.bot.is_active is True

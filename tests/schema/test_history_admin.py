@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from tests.admin_data import admin_url, client_of, make_staff, make_superuser
+from tests.admin_data import admin_url, cells_of, client_of, make_staff, make_superuser
 from tradebot.models import Action, Event, SchemaEvent
 from tradebot.schema.history import TABLE, Entry, History
 
@@ -64,7 +64,7 @@ def text_of(client: Client, path: str) -> str:
 
 
 def outcomes(text: str) -> list[str]:
-    return re.findall(r'<td class="field-outcome">(\w+)</td>', text)
+    return cells_of(text, "outcome")
 
 
 def test_list_shows_outcomes_and_bars(superuser: Client, history: History) -> None:

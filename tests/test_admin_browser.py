@@ -1,0 +1,134 @@
+"""The admin in a real browser: every kind of page works, and complains of nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.db.models import Model
+from playwright.sync_api import Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from tests.admin_data import MODELS, PASSWORD, admin_url, make_rows, make_superuser
+from tradebot.models import Action, SchemaEvent
+from tradebot.schema.history import History
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.alike,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+]
+
+
+@contextmanager
+def watched_page(own: str) -> Iterator[tuple[Page, list[str]]]:
+    """Open a browser; collect what is wrong with any page, as the browser tells it."""
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        page = browser.new_page()
+        page.set_default_timeout(10_000)
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(f"{page.url}: {message.type}: {message.text}")
+                if message.type in ("error", "warning")
+                else None
+            ),
+        )
+        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+        page.on(
+            "requestfailed",
+            lambda request: (
+                # As Chromium calls a navigation that becomes a download.
+                None
+                if request.failure == "net::ERR_ABORTED"
+                else complaints.append(f"{request.url}: {request.failure}")
+            ),
+        )
+        page.on(
+            "response",
+            lambda response: (
+                complaints.append(f"{response.url}: {response.status}")
+                if response.status >= 400
+                else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((own, "data:"))
+                else complaints.append(f"{page.url} asks {request.url}")
+            ),
+        )
+        try:
+            yield page, complaints
+        except Exception as error:
+            error.add_note("\n".join(complaints))  # why it went no further
+            raise
+        finally:
+            browser.close()
+
+
+def test_admin_in_a_browser_complains_of_nothing(
+    live_server: LiveServer, transactional_db: None
+) -> None:
+    make_superuser()
+    rows = make_rows()
+    type(rows.bot)._default_manager.update(is_active=True)
+    group = Group.objects.create(name="helpers")
+    History(connection).record(Action.FAKE, "bots", "0001_x")
+    event = SchemaEvent.objects.latest("pk")
+    models: list[type[Model]] = [*MODELS, Group, SchemaEvent]
+    changed: list[Model] = [*rows.all, group, event]
+
+    with watched_page(live_server.url) as (page, complaints):
+
+        def visit(path: str) -> None:
+            page.goto(live_server.url + path)
+
+        visit("/admin/")
+        page.fill("[name=username]", "admin@example.com")
+        page.fill("[name=password]", PASSWORD)
+        page.click("[type=submit]")
+        page.wait_for_selector(".dashboard")
+        for model in models:
+            visit(admin_url("changelist", model))
+        for row in changed:
+            visit(admin_url("change", row))
+        visit("/admin/tradebot/schemaevent/schema/")
+        visit("/admin/password_change/")
+
+        visit(admin_url("changelist", type(rows.trade)))
+        page.click("text=Filters")
+        page.fill("input[name=timestamp_from]", "2025-05-23")
+        page.click("span.select2-selection >> nth=0")
+        page.click("li.select2-results__option:has-text('owner1@example.com')")
+        page.click("text=Apply Filters")
+        page.wait_for_url(re.compile("timestamp_from=2025-05-23.*user__id__exact="))
+        assert page.locator("#result_list tbody").count() == 1
+        with page.expect_download() as download:
+            page.click("text=Export as CSV")
+        assert download.value.suggested_filename == "trades.csv"
+
+        visit(admin_url("changelist", type(rows.bot)))
+        page.check("input[name=_selected_action]")
+        page.select_option("select[name=action]", "stop")
+        page.click("button:has-text('Run')")
+        page.click("button:has-text('Yes')")
+        page.wait_for_selector("text=Stopped: 1.")
+
+        page.evaluate("document.querySelector('form[action*=logout]').submit()")
+        page.wait_for_url(re.compile("logout"))
+
+    assert complaints == []
+    rows.bot.refresh_from_db()
+    assert rows.bot.is_active is False
