@@ -2,10 +2,11 @@
 
     python -m tests.with_postgres python -m tests.benchmarks.status_streams [N [S]]
 
-N streams, S seconds a measurement. As in compose: one server with threads answers requests, one with ASGI holds the
-streams, and here answers requests too. Prints the waits of one client that asks for
-``me`` without a pause, of either server, without and with streams; how long a change
-takes to all who watch; and memory and connections to the database.
+N streams, S seconds a measurement. As in compose, one server with threads answers
+requests and one with ASGI holds the streams; here it answers requests too. Prints the
+waits of one client that asks for ``me`` without a pause, of either server, without and
+with streams; how long a change takes to all who watch; and memory and connections to
+the database.
 """
 
 from __future__ import annotations
