@@ -20,7 +20,7 @@ def user_register(*, email: str, password: str) -> User:
     user.set_password(password)  # slow: not while others wait
     with transaction.atomic():
         _lock_email(email)
-        if User.objects.filter(email__iexact=email).exists():
+        if User.objects.with_email(email).exists():
             raise ConflictError(
                 "This e-mail address is already registered. Log in, or use another."
             )

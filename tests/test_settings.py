@@ -49,6 +49,8 @@ MALFORMED = [
     ("JWT_ALGORITHM", "none"),
     ("JWT_OLD_SECRET", "hunter2"),
     ("JWT_SECRET", "hunter2"),
+    ("JWT_WITHOUT_IAT_UNTIL", "soon"),
+    ("JWT_WITHOUT_IAT_UNTIL", "2027-02-30"),
     ("LOG_LEVEL", "LOUD"),
     ("MIGRATION_LOCK_TIMEOUT_MS", "long"),
     ("MIGRATION_LOCK_WAIT_S", "ten"),

@@ -6,6 +6,7 @@ and an example. Values are not repeated in the message: many of them are secrets
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import io
 import os
@@ -110,6 +111,21 @@ class Environment:
 
         example = default_text = str(default)
         return int(self.text(name, example=example, default=default_text, check=check))
+
+    def day(self, name: str, *, example: str) -> dt.datetime | None:
+        """Return the beginning of a day in UTC; None where it is not given."""
+
+        def check(value: str) -> str | None:
+            try:
+                dt.date.fromisoformat(value)
+            except ValueError:
+                return "must be a date"
+            return None
+
+        if not self.given(name):
+            return None
+        day = dt.date.fromisoformat(self.text(name, example=example, check=check))
+        return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
 
     def flag(self, name: str, *, default: bool) -> bool:
         def check(value: str) -> str | None:

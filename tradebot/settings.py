@@ -236,6 +236,8 @@ JWT_OLD_SECRET = (
     if env.given("JWT_OLD_SECRET")
     else None
 )
+# The old program's tokens do not say when they were issued.
+JWT_WITHOUT_IAT_UNTIL = env.day("JWT_WITHOUT_IAT_UNTIL", example="2027-01-31")
 JWT_ALGORITHM = env.choice("JWT_ALGORITHM", ("HS256", "HS512"), default="HS512")
 ACCESS_TOKEN_EXPIRE_MINUTES = env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", default=10_080)
 REMEMBER_ME_EXPIRE_MINUTES = env.integer("REMEMBER_ME_EXPIRE_MINUTES", default=43_200)

@@ -59,6 +59,7 @@ class LoginView(APIView):
         serializer = LoginSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         values = serializer.validated_data
+        now = timezone.now()  # before the user is read: see token_issue()
         # Works as long for an address that nobody has.
         user = authenticate(
             request._request, email=values["email"], password=values["password"]
@@ -67,9 +68,8 @@ class LoginView(APIView):
             raise WrongCredentials
         if not user.is_active:
             raise InactiveUser
-        token = token_issue(
-            user=user, remember=bool(values["remember_me"]), now=timezone.now()
-        )
+        remember = bool(values["remember_me"])
+        token = token_issue(user=user, remember=remember, now=now)
         session = {"access_token": token, "token_type": "bearer", "user": user}
         return Response(SessionSerializer(session).data)
 
