@@ -7,7 +7,11 @@ and a log-in turns the hash into one of the chosen kind.
 from __future__ import annotations
 
 import bcrypt
-from django.contrib.auth.hashers import Argon2PasswordHasher, BCryptPasswordHasher
+from django.contrib.auth.hashers import (
+    Argon2PasswordHasher,
+    BCryptPasswordHasher,
+    get_hashers,
+)
 
 MAX_BYTES = 72
 
@@ -38,3 +42,22 @@ class Argon2idPasswordHasher(Argon2PasswordHasher):
     memory_cost = 19_456  # KiB
     time_cost = 2
     parallelism = 1
+
+
+def hash_otherwise(password: str, *, than: str) -> None:
+    """Hash a password, for nothing, in each way but the one of the hash ``than``.
+
+    With the look at that hash every way is gone once: how long a wrong log-in takes
+    tells neither whether there is such a user nor how their password is hashed.
+    """
+    done = algorithm_of(than)
+    for hasher in get_hashers():
+        if hasher.algorithm != done:
+            hasher.encode(password, hasher.salt())
+
+
+def algorithm_of(encoded: str) -> str | None:
+    """Return the way in which a hash was made; None where it is not one of ours."""
+    name = encoded.partition("$")[0]
+    known = {hasher.algorithm for hasher in get_hashers()}
+    return name if name in known else None

@@ -1,4 +1,4 @@
-"""Users. They log in with their e-mail address."""
+"""Users, who log in with their e-mail address, and how often somebody has tried to."""
 
 from __future__ import annotations
 
@@ -141,3 +141,21 @@ class User(AbstractBaseUser, PermissionsMixin):
         # Later than the time before, also for two changes in one second.
         last = max(second, self.password_changed_at or second)
         self.password_changed_at = last + dt.timedelta(seconds=1)
+
+
+class RateLimit(models.Model):
+    """How often one client or account has tried one thing; see ``accounts.limits``."""
+
+    # A keyed digest: no address of anybody.
+    key = models.CharField(primary_key=True, max_length=64)
+    tries = models.PositiveIntegerField()
+    # Unix seconds.
+    ends = models.BigIntegerField()
+
+    class Meta:
+        db_table = "rate_limits"
+        default_permissions = ()
+        indexes = [models.Index(fields=["ends"], name="rate_limits_ends")]
+
+    def __str__(self) -> str:
+        return f"{self.tries} tries"

@@ -88,30 +88,6 @@ def test_login_wrong_is_refused_without_challenge(
 
 
 @pytest.mark.alike
-@pytest.mark.usefixtures("owner")
-def test_login_unknown_address_hashes_as_often(
-    anonymous: JSONClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hashed: list[str] = []
-    encode = BcryptPasswordHasher.encode
-
-    def count(self: BcryptPasswordHasher, password: str, salt: bytes | str) -> str:
-        hashed.append(password)
-        return encode(self, password, salt)
-
-    monkeypatch.setattr(BcryptPasswordHasher, "encode", count)
-    work = []
-    for email in ("owner@example.com", "nobody@example.com"):
-        hashed.clear()
-        read_problem(
-            anonymous.send("POST", PATH, {"email": email, "password": "x"}), 401
-        )
-        work.append(len(hashed))
-
-    assert work == [1, 1]
-
-
-@pytest.mark.alike
 def test_login_long_password_of_the_old_program_works(anonymous: JSONClient) -> None:
     long = "Long enough 1" * 8
     user = make_user()
