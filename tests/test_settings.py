@@ -239,7 +239,7 @@ def test_example_states_the_defaults(tmp_path: Path) -> None:
     explicit.write_text(re.sub(r"(?m)^#(?=[A-Z_]+=)", "", plain.read_text()))
     shown = [manage("diffsettings", ENV_FILE=str(path)) for path in (plain, explicit)]
     assert shown[0].returncode == 0
-    assert "WEB_THREADS = 4" in shown[0].stdout
+    assert "WEB_THREADS = 8" in shown[0].stdout
     assert shown[0].stdout == shown[1].stdout
 
 

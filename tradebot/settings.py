@@ -144,7 +144,8 @@ BIND = env.text(
     "BIND", default="127.0.0.1:8000", example="0.0.0.0:8000", check=_check_address
 )
 WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", default=2)
-WEB_THREADS = env.integer("WEB_THREADS", default=4)
+# More than people who log in at once: each of them keeps one busy for a while.
+WEB_THREADS = env.integer("WEB_THREADS", default=8)
 
 # --- Applications -----------------------------------------------------------------
 
