@@ -2,14 +2,38 @@
 
 ``settings.PASSWORD_HASHER`` chooses for new passwords. Both kinds let their owners in,
 and a log-in turns the hash into one of the chosen kind.
+
+Hashing takes time by intent. It is done by threads of a lower priority, as many as
+there are processors, so that those who log in hold up nobody else.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import bcrypt
-from django.contrib.auth.hashers import Argon2PasswordHasher, BCryptPasswordHasher
+from django.contrib.auth.hashers import (
+    Argon2PasswordHasher,
+    BCryptPasswordHasher,
+    get_hashers,
+)
 
 MAX_BYTES = 72
+
+
+def _step_back() -> None:
+    if sys.platform == "linux":  # where threads have a priority of their own
+        lower = min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), lower)
+
+
+# Both kinds release the interpreter's lock while they hash.
+_threads = ThreadPoolExecutor(
+    os.cpu_count(), thread_name_prefix="hashing", initializer=_step_back
+)
 
 
 class BcryptPasswordHasher(BCryptPasswordHasher):
@@ -24,7 +48,8 @@ class BcryptPasswordHasher(BCryptPasswordHasher):
 
     def encode(self, password: str, salt: bytes | str) -> str:
         salt = salt.encode() if isinstance(salt, str) else salt
-        hashed = bcrypt.hashpw(password.encode()[:MAX_BYTES], salt)
+        secret = password.encode()[:MAX_BYTES]
+        hashed = _threads.submit(bcrypt.hashpw, secret, salt).result()
         return f"{self.algorithm}${hashed.decode('ascii')}"
 
 
@@ -38,3 +63,28 @@ class Argon2idPasswordHasher(Argon2PasswordHasher):
     memory_cost = 19_456  # KiB
     time_cost = 2
     parallelism = 1
+
+    def encode(self, password: str, salt: str) -> str:
+        return _threads.submit(super().encode, password, salt).result()
+
+    def verify(self, password: str, encoded: str) -> bool:
+        return _threads.submit(super().verify, password, encoded).result()
+
+
+def hash_otherwise(password: str, *, than: str) -> None:
+    """Hash a password, for nothing, in each way but the one of the hash ``than``.
+
+    With the look at that hash every way is gone once: how long a wrong log-in takes
+    tells neither whether there is such a user nor how their password is hashed.
+    """
+    done = algorithm_of(than)
+    for hasher in get_hashers():
+        if hasher.algorithm != done:
+            hasher.encode(password, hasher.salt())
+
+
+def algorithm_of(encoded: str) -> str | None:
+    """Return the way in which a hash was made; None where it is not one of ours."""
+    name = encoded.partition("$")[0]
+    known = {hasher.algorithm for hasher in get_hashers()}
+    return name if name in known else None

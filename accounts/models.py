@@ -1,9 +1,11 @@
-"""Users. They log in with their e-mail address."""
+"""Users, who log in with their e-mail address, and how often somebody has tried to."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import (
     AbstractBaseUser,
     BaseUserManager,
@@ -11,6 +13,7 @@ from django.contrib.auth.models import (
 )
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from accounts.emails import normalize_address
 from accounts.fields import PasswordHashField
@@ -37,14 +40,18 @@ class UserManager(BaseUserManager["User"]):
             email, password, **{"is_staff": True, "is_superuser": True, **fields}
         )
 
+    def with_email(self, email: str) -> models.QuerySet[User]:
+        """Return the users of this e-mail address, whatever its case: one at most."""
+        # As in the unique index, which is not used for iexact.
+        lower = Lower(models.Value(email))
+        return self.alias(lower=Lower("email")).filter(lower=lower)
+
     def get_by_natural_key(self, username: str | None) -> User:
         """Return the user of this e-mail address, whatever its case.
 
         Raises User.DoesNotExist.
         """
-        # As in the unique index, which is not used for iexact.
-        lower = Lower(models.Value(username or ""))
-        return self.alias(lower=Lower("email")).get(lower=lower)
+        return self.with_email(username or "").get()
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -58,6 +65,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     # SHA-256 of the token in an open password reset, as hexadecimal digits.
     reset_token = models.CharField(null=True, blank=True, editable=False)
     reset_token_expires = models.DateTimeField(null=True, blank=True, editable=False)
+    # The whole second after it, since tokens count in whole seconds: what was issued
+    # before that is void. Null where only the old program has ever set one.
+    password_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     is_staff = models.BooleanField(
         "staff",
         default=False,
@@ -105,3 +115,47 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(raw_password)
+        self._void_what_was_issued()
+
+    def set_unusable_password(self) -> None:
+        super().set_unusable_password()
+        self._void_what_was_issued()
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Say whether the password is right; hash it in the chosen way where it is."""
+
+        def upgrade(password: str) -> None:
+            old, self.password = self.password, make_password(password)
+            # Not where somebody has changed the password since it was read.
+            User.objects.filter(pk=self.pk, password=old).update(password=self.password)
+
+        return check_password(raw_password, self.password, upgrade)
+
+    def _void_what_was_issued(self) -> None:
+        """End open resets, and all tokens that were issued up to now."""
+        self.reset_token = self.reset_token_expires = None
+        second = timezone.now().replace(microsecond=0)
+        # Later than the time before, also for two changes in one second.
+        last = max(second, self.password_changed_at or second)
+        self.password_changed_at = last + dt.timedelta(seconds=1)
+
+
+class RateLimit(models.Model):
+    """How often one client or account has tried one thing; see ``accounts.limits``."""
+
+    # A keyed digest: no address of anybody.
+    key = models.CharField(primary_key=True, max_length=64)
+    tries = models.PositiveIntegerField()
+    # Unix seconds.
+    ends = models.BigIntegerField()
+
+    class Meta:
+        db_table = "rate_limits"
+        default_permissions = ()
+        indexes = [models.Index(fields=["ends"], name="rate_limits_ends")]
+
+    def __str__(self) -> str:
+        return f"{self.tries} tries"

@@ -1,14 +1,40 @@
-"""Writes of users."""
+"""Log-ins, and writes of users."""
 
 from __future__ import annotations
 
+import datetime as dt
+import unicodedata
+
 from django.db import connection, transaction
 
+from accounts import limits
+from accounts.hashers import algorithm_of, hash_otherwise
 from accounts.models import User
-from tradebot.errors import ConflictError
+from tradebot.errors import ConflictError, RateLimitError
 
 # Sets the locks on addresses apart from other advisory locks: any number does.
 _REGISTRATION = 1_380_272_457
+
+
+def user_authenticate(
+    *, email: str, password: str, client: str, now: dt.datetime
+) -> User | None:
+    """Return the user whose address and password these are, active or not.
+
+    Failures count, for the client and for the account; and so does what is not decided
+    yet, or many guesses at once would pass. Raises RateLimitError.
+    """
+    by_client = limits.take(limits.LOGINS_OF_CLIENT, client, now=now)
+    try:
+        by_account = limits.take(limits.LOGINS_OF_ACCOUNT, account_of(email), now=now)
+    except RateLimitError:
+        limits.give_back(by_client)  # it has guessed nothing
+        raise
+    user = User.objects.with_email(email).first()
+    if not _is_password(password, user):
+        return None
+    limits.give_back(by_client, by_account)
+    return user
 
 
 def user_register(*, email: str, password: str) -> User:
@@ -20,12 +46,31 @@ def user_register(*, email: str, password: str) -> User:
     user.set_password(password)  # slow: not while others wait
     with transaction.atomic():
         _lock_email(email)
-        if User.objects.filter(email__iexact=email).exists():
+        if User.objects.with_email(email).exists():
             raise ConflictError(
                 "This e-mail address is already registered. Log in, or use another."
             )
         user.save()
     return user
+
+
+def account_of(email: str) -> str:
+    """Return what the rate limits of an account count by.
+
+    At least as much alike as what the database takes for one address: two spellings
+    that reach one user must not have two counters.
+    """
+    letters = unicodedata.normalize("NFKD", email.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def _is_password(password: str, user: User | None) -> bool:
+    """Say whether it is the user's; no takes as long whoever is asked for."""
+    encoded = "" if user is None else user.password
+    if user and algorithm_of(encoded) and user.check_password(password):
+        return True
+    hash_otherwise(password, than=encoded)
+    return False
 
 
 def _lock_email(email: str) -> None:

@@ -1,7 +1,7 @@
 """Access tokens: JWTs, as the old program signed them.
 
 ``sub`` is the user's e-mail address, ``user_id`` their id, ``exp`` and ``iat`` are Unix
-seconds.
+seconds. The old program wrote no ``iat``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import jwt
 from django.conf import settings
+from django.utils import timezone
 
 from accounts.models import User
 
@@ -20,17 +21,23 @@ warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
 
 
 def token_issue(*, user: User, remember: bool, now: dt.datetime) -> str:
-    """Return a token that lasts from ``now`` for as long as the settings say."""
+    """Return a token that lasts from ``now`` for as long as the settings say.
+
+    ``now`` is when the user was read, not when their password had been verified: it may
+    have been changed between the two, and then the token is void from the start.
+    """
     minutes = (
         settings.REMEMBER_ME_EXPIRE_MINUTES
         if remember
         else settings.ACCESS_TOKEN_EXPIRE_MINUTES
     )
+    # After a change in this very second: what was issued before it is void.
+    issued = max(now, user.password_changed_at or now)
     claims = {
         "sub": user.email,
         "user_id": user.pk,
-        "iat": int(now.timestamp()),
-        "exp": int((now + dt.timedelta(minutes=minutes)).timestamp()),
+        "iat": int(issued.timestamp()),
+        "exp": int((issued + dt.timedelta(minutes=minutes)).timestamp()),
     }
     return jwt.encode(claims, settings.JWT_SECRET, algorithm=settings.JWT_ALGORITHM)
 
@@ -50,11 +57,24 @@ def token_user(*, token: str) -> User | None:
     if not claims["sub"].isprintable():  # which no address and not every column takes
         return None
     user = (
-        User.objects.only("id", "email", "is_active").filter(email=claims["sub"])
+        User.objects.only("id", "email", "is_active", "password_changed_at").filter(
+            email=claims["sub"]
+        )
     ).first()
     if user is None or claims.get("user_id", user.pk) != user.pk:
         return None
-    return user
+    return user if _is_in_force(claims.get("iat"), user.password_changed_at) else None
+
+
+def _is_in_force(iat: Any, password_changed_at: dt.datetime | None) -> bool:
+    """Say whether a token was issued since the password was last changed."""
+    if iat is None:
+        until = settings.JWT_WITHOUT_IAT_UNTIL
+        never_changed = password_changed_at is None
+        return until is not None and never_changed and timezone.now() < until
+    if not isinstance(iat, int):
+        return False
+    return password_changed_at is None or iat >= password_changed_at.timestamp()
 
 
 def token_expiry(*, token: str) -> dt.datetime:
@@ -70,7 +90,8 @@ def _read(token: str, secret: str, *algorithms: str) -> dict[str, Any] | None:
             token,
             secret,
             algorithms=list(algorithms),
-            options={"require": ["exp", "sub"]},
+            # Issued right after a change of the password, iat is in the next second.
+            options={"require": ["exp", "sub"], "verify_iat": False},
         )
     except jwt.InvalidTokenError:
         return None

@@ -5,6 +5,7 @@ The first of ``settings.FERNET_KEYS`` encrypts; all of them decrypt.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -31,6 +32,35 @@ def decrypt(token: str) -> str:
         return _cipher(tuple(settings.FERNET_KEYS)).decrypt(token.encode()).decode()
     except InvalidToken:
         raise DecryptionError(DecryptionError.__doc__) from None
+
+
+def is_current(token: str) -> bool:
+    """Say whether the first of FERNET_KEYS opens a token: whether it has made it."""
+    return _opens(settings.FERNET_KEYS[:1], token)
+
+
+def is_readable(token: str) -> bool:
+    """Say whether any of FERNET_KEYS opens a token."""
+    return _opens(settings.FERNET_KEYS, token)
+
+
+def rotate(token: str) -> str:
+    """Return the same secret, encrypted with the first of FERNET_KEYS.
+
+    Raises DecryptionError where no key opens the token.
+    """
+    try:
+        return _cipher(tuple(settings.FERNET_KEYS)).rotate(token.encode()).decode()
+    except InvalidToken:
+        raise DecryptionError(DecryptionError.__doc__) from None
+
+
+def _opens(keys: Sequence[str], token: str) -> bool:
+    try:
+        _cipher(tuple(keys)).decrypt(token.encode())
+    except InvalidToken:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4)

@@ -70,7 +70,9 @@ class Rows:
 
 
 def make_rows(number: int = 1) -> Rows:
-    owner = make_user(f"owner{number}@example.com", reset_token=RESET_TOKEN)
+    owner = make_user(f"owner{number}@example.com")
+    owner.reset_token = RESET_TOKEN
+    owner.save()
     store_hash(owner, OLD_HASH)
     api_key = make_api_key(owner)
     bot = make_bot(owner, api_key=api_key, initial_capital=LONG, transfer_amount=SMALL)

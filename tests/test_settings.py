@@ -42,13 +42,22 @@ MALFORMED = [
     ("DATABASE_WAIT_S", "1m"),
     ("DATABASE_WAIT_S", "-1"),
     ("DEBUG", "maybe"),
+    ("DEFAULT_FROM_EMAIL", "hunter2"),
+    ("EMAIL_URL", "hunter2"),
+    ("EMAIL_URL", "smtp://someone:hunter2@mail.example.com"),
+    ("EMAIL_URL", "smtp://someone:hunter2@mail.example.com:port"),
+    ("EMAIL_URL", "https://someone:hunter2@mail.example.com:25"),
     ("FERNET_KEYS", "aHVudGVyMg=="),
     ("FERNET_KEYS", f"{SECRETS['FERNET_KEYS']},hunter2"),
     ("FERNET_KEYS", " , "),
+    ("FRONTEND_URL", "hunter2.example.com"),
+    ("FRONTEND_URL", "https://bots.example.com/?hunter2"),
     ("HTTPS_ONLY", "maybe"),
     ("JWT_ALGORITHM", "none"),
     ("JWT_OLD_SECRET", "hunter2"),
     ("JWT_SECRET", "hunter2"),
+    ("JWT_WITHOUT_IAT_UNTIL", "soon"),
+    ("JWT_WITHOUT_IAT_UNTIL", "2027-02-30"),
     ("LOG_LEVEL", "LOUD"),
     ("MIGRATION_LOCK_TIMEOUT_MS", "long"),
     ("MIGRATION_LOCK_WAIT_S", "ten"),
@@ -58,6 +67,8 @@ MALFORMED = [
     ("PASSWORD_HASHER", "md5"),
     ("REMEMBER_ME_EXPIRE_MINUTES", "1.5"),
     ("SECRET_KEY", "hunter2"),
+    ("TRUSTED_PROXIES", "proxy.example.com"),
+    ("TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.1/8"),
     ("WEB_CONCURRENCY", "many"),
     ("WEB_CONCURRENCY", "-3"),
     ("WEB_THREADS", "four"),
@@ -229,7 +240,7 @@ def test_example_states_the_defaults(tmp_path: Path) -> None:
     explicit.write_text(re.sub(r"(?m)^#(?=[A-Z_]+=)", "", plain.read_text()))
     shown = [manage("diffsettings", ENV_FILE=str(path)) for path in (plain, explicit)]
     assert shown[0].returncode == 0
-    assert "WEB_THREADS = 4" in shown[0].stdout
+    assert "WEB_THREADS = 8" in shown[0].stdout
     assert shown[0].stdout == shown[1].stdout
 
 

@@ -6,6 +6,7 @@ and an example. Values are not repeated in the message: many of them are secrets
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import io
 import os
@@ -14,6 +15,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -29,6 +31,12 @@ _DATABASE_OPTIONS: dict[str, tuple[type, ...]] = {
     "CONN_MAX_AGE": (int, type(None)),
     "DISABLE_SERVER_SIDE_CURSORS": (bool,),
 }
+
+_MAIL_SERVERS = {"smtp", "smtp+tls", "smtp+ssl"}
+_NO_MAIL_SERVER = (
+    "must be the URL of a mail server with its port (smtp://…, smtp+tls://…, "
+    "smtp+ssl://…), or consolemail:// to print mails"
+)
 
 _LINE = re.compile(r"^(?:export )?([A-Za-z_0-9]+)=", re.MULTILINE)
 
@@ -111,6 +119,21 @@ class Environment:
         example = default_text = str(default)
         return int(self.text(name, example=example, default=default_text, check=check))
 
+    def day(self, name: str, *, example: str) -> dt.datetime | None:
+        """Return the beginning of a day in UTC; None where it is not given."""
+
+        def check(value: str) -> str | None:
+            try:
+                dt.date.fromisoformat(value)
+            except ValueError:
+                return "must be a date"
+            return None
+
+        if not self.given(name):
+            return None
+        day = dt.date.fromisoformat(self.text(name, example=example, check=check))
+        return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
+
     def flag(self, name: str, *, default: bool) -> bool:
         def check(value: str) -> str | None:
             known = value.lower() in _TRUE | _FALSE
@@ -185,6 +208,24 @@ class Environment:
                 "init_command", "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
             )
         return config
+
+    def email(self, name: str) -> dict[str, Any]:
+        """Return Django's settings for a mail server from a URL; none if not given."""
+        example = "smtp+tls://user:secret@mail.example.com:587"
+        if not self.given(name):
+            return {}
+
+        def check(value: str) -> str | None:
+            try:
+                url = urlsplit(value)
+                server = url.scheme in _MAIL_SERVERS and url.hostname and url.port
+            except ValueError:
+                server = False
+            return None if server or value == "consolemail://" else _NO_MAIL_SERVER
+
+        url = self.text(name, example=example, check=check)
+        config: dict[str, Any] = environ.Env.email_url_config(url)
+        return {**config, "EMAIL_TIMEOUT": 10}
 
     def refuse_unknown(self) -> None:
         """Stop where the ``.env`` file sets what nothing reads: a misspelt name."""

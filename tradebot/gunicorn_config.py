@@ -66,9 +66,12 @@ access_log_format = '%(t)s %(h)s "%(m)s %(U)s" %(s)s in %(M)s ms'
 
 
 def on_starting(server: Any) -> None:
-    """Stop where it could not serve: at an address not to be had, on another schema."""
+    """Stop where it could not serve: at an address not to be had, on another schema,
+    with exchange credentials of which it can read none.
+    """
     _check_address(server)
     _check_schema(server)
+    _check_credentials(server)
 
 
 def _check_schema(server: Any) -> None:
@@ -95,6 +98,36 @@ def _check_schema(server: Any) -> None:
         sys.exit(f"Not served: {version}")
     if version.unknown:
         server.log.warning("%s", version)
+
+
+def _check_credentials(server: Any) -> None:
+    # Imported here: they need Django to be set up.
+    from django.db import connection
+    from django.utils.module_loading import import_string
+
+    try:
+        # By name, as in urls.py: tradebot imports no app.
+        sample = import_string("apikeys.rotation.take_sample")()
+    finally:
+        connection.close()
+    if not sample.any_readable:
+        sys.exit(
+            "Not served: none of the stored exchange credentials can be read with "
+            "FERNET_KEYS. Set it to the key that they have: manage.py rotate_keys "
+            "--dry-run shows whether it is the right one. If it is lost, delete them: "
+            "manage.py rotate_keys --delete ID …"
+        )
+    if sample.unreadable:
+        ids = ", ".join(map(str, sample.unreadable[:20]))
+        more = ", …" if len(sample.unreadable) > 20 else ""
+        server.log.error(
+            "Of the %s newest exchange credentials %s cannot be read with any of "
+            "FERNET_KEYS: %s%s. manage.py rotate_keys --dry-run lists all.",
+            sample.rows,
+            len(sample.unreadable),
+            ids,
+            more,
+        )
 
 
 def _check_address(server: Any) -> None:

@@ -4,6 +4,7 @@
 """
 
 import base64
+import ipaddress
 import os
 import re
 import zoneinfo
@@ -69,6 +70,26 @@ def _check_origin(value: str) -> str | None:
     return "must hold a scheme and a host without a path"
 
 
+def _check_proxy(value: str) -> str | None:
+    try:
+        known = value == "unix" or bool(ipaddress.ip_network(value))
+    except ValueError:
+        known = False
+    return None if known else "must hold addresses, networks or unix"
+
+
+def _check_sender(value: str) -> str | None:
+    if re.fullmatch(r"[^\s<>@]+@[^\s<>@]+|[^<>@\r\n]+<[^\s<>@]+@[^\s<>@]+>", value):
+        return None
+    return "must be an e-mail address, with a name before it perhaps"
+
+
+def _check_site(value: str) -> str | None:
+    if re.fullmatch(r"https?://[^\s/?#]+(?:/[^\s?#]*)?", value):
+        return None
+    return "must be a URL without a query"
+
+
 def _check_zone(value: str) -> str | None:
     known = value in zoneinfo.available_timezones()
     return None if known else "must be the name of a time zone"
@@ -110,6 +131,11 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS_ONLY else None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # bytes in a request body
 
+# Whose X-Forwarded-For is believed: addresses and networks, and "unix" for sockets.
+TRUSTED_PROXIES = env.words(
+    "TRUSTED_PROXIES", default=",", example="172.18.0.0/16", check=_check_proxy
+)
+
 # --- Server -----------------------------------------------------------------------
 # For gunicorn_config.py. Read here, so that a wrong value stops the migration before
 # the server: gunicorn reads WEB_CONCURRENCY itself too, and fails with a traceback.
@@ -120,7 +146,8 @@ BIND = env.text(
 # gthread answers more requests; asgi serves event streams besides.
 WEB_WORKER = env.choice("WEB_WORKER", ("asgi", "gthread"), default="asgi")
 WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", default=2)
-WEB_THREADS = env.integer("WEB_THREADS", default=4)
+# More than people who log in at once: each of them keeps one busy for a while.
+WEB_THREADS = env.integer("WEB_THREADS", default=8)
 
 # --- Applications -----------------------------------------------------------------
 
@@ -242,7 +269,7 @@ USE_TZ = True
 
 AUTH_USER_MODEL = "accounts.User"
 # Inactive users are told so, after the right password only; nothing lets them in.
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.backends.LimitedBackend"]
 # The first makes new hashes, all of them verify.
 _hashers = {
     "bcrypt": "accounts.hashers.BcryptPasswordHasher",
@@ -251,6 +278,31 @@ _hashers = {
 _chosen = env.choice("PASSWORD_HASHER", tuple(_hashers), default="bcrypt")
 PASSWORD_HASHERS = [_hashers.pop(_chosen), *_hashers.values()]
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "accounts.passwords.PasswordPolicyValidator"}]
+
+# --- Mail -------------------------------------------------------------------------
+
+# Nobody gets a mail by default; who is told to send some needs an address to send from
+# and one that links lead to.
+EMAIL_BACKEND = (
+    "django.core.mail.backends.console.EmailBackend"
+    if DEBUG
+    else "django.core.mail.backends.dummy.EmailBackend"
+)
+vars().update(env.email("EMAIL_URL"))
+_needed = env.given("EMAIL_URL")
+DEFAULT_FROM_EMAIL = env.text(
+    "DEFAULT_FROM_EMAIL",
+    default=None if _needed else "tradebot@localhost",
+    example="TradeBot <tradebot@example.com>",
+    check=_check_sender,
+)
+# Of the web frontend; its page /reset-password?token=… sets a new password.
+FRONTEND_URL = env.text(
+    "FRONTEND_URL",
+    default=None if _needed else "http://localhost:3000",
+    example="https://bots.example.com",
+    check=_check_site,
+).rstrip("/")
 
 # --- API --------------------------------------------------------------------------
 
@@ -263,6 +315,8 @@ JWT_OLD_SECRET = (
     if env.given("JWT_OLD_SECRET")
     else None
 )
+# The old program's tokens do not say when they were issued.
+JWT_WITHOUT_IAT_UNTIL = env.day("JWT_WITHOUT_IAT_UNTIL", example="2027-01-31")
 JWT_ALGORITHM = env.choice("JWT_ALGORITHM", ("HS256", "HS512"), default="HS512")
 ACCESS_TOKEN_EXPIRE_MINUTES = env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", default=10_080)
 REMEMBER_ME_EXPIRE_MINUTES = env.integer("REMEMBER_ME_EXPIRE_MINUTES", default=43_200)

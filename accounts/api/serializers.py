@@ -48,6 +48,24 @@ class RegistrationSerializer(serializers.Serializer[User]):
         return password
 
 
+class ForgottenPasswordSerializer(serializers.Serializer[Any]):
+    email = EmailField()
+
+
+class PasswordResetSerializer(serializers.Serializer[Any]):
+    token = CharField(write_only=True)
+    # Its bounds are the policy's.
+    new_password = CharField(max_length=None, write_only=True)
+
+    def validate_new_password(self, password: str) -> str:
+        password_validation.validate_password(password)
+        return password
+
+
+class MessageSerializer(serializers.Serializer[Any]):
+    message = serializers.CharField()
+
+
 class LoginSerializer(serializers.Serializer[User]):
     email = EmailField()
     password = CharField(max_length=None, allow_blank=True, write_only=True)

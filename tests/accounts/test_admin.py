@@ -169,7 +169,9 @@ def test_form_of_a_user_without_password_says_so(superuser: Client) -> None:
 
 @pytest.mark.alike
 def test_form_sent_unedited_keeps_hash_and_token(superuser: Client) -> None:
-    user = make_user(is_active=False, reset_token=RESET_TOKEN)
+    user = make_user(is_active=False)
+    user.reset_token = RESET_TOKEN
+    user.save()
     store_hash(user, OLD_HASH)
 
     assert edit(superuser, user, password="forged", reset_token="forged") == {}

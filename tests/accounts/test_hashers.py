@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import argon2
+import bcrypt
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import check_password
@@ -48,6 +52,59 @@ def test_login_hashes_the_password_in_the_chosen_way(
         read(anonymous.send("POST", "/auth/login", body))
         assert stored_hash(user).startswith(KINDS[after])
         read(anonymous.send("POST", "/auth/login", body))
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize("chosen", KINDS)
+def test_wrong_login_hashes_once_in_each_way_whoever_is_asked_for(
+    chosen: str, anonymous: JSONClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in KINDS:
+        with choose(kind):
+            make_user(f"{kind}@example.com", password=PASSWORD)
+    make_user("none@example.com", password=None)
+    gone = make_user("gone@example.com")
+    gone.password = "pbkdf2_sha256$1$salt$hash"
+    gone.save()
+    runs: list[str] = []
+
+    def count(module: Any, name: str, kind: str) -> None:
+        run = getattr(module, name)
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            runs.append(kind)
+            return run(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, counted)
+
+    count(bcrypt, "hashpw", "bcrypt")
+    count(argon2.low_level, "hash_secret", "argon2id")
+    count(argon2.PasswordHasher, "verify", "argon2id")
+
+    with choose(chosen):
+        for number, name in enumerate([*KINDS, "none", "gone", "nobody"]):
+            for password in ("wrong", "", "ü" * 100):
+                body = {"email": f"{name}@example.com", "password": password}
+                response = anonymous.send(
+                    "POST", "/auth/login", body, REMOTE_ADDR=f"192.0.2.{number}"
+                )
+                read_problem(response, 401)
+                assert sorted(runs) == sorted(KINDS), name
+                runs.clear()
+
+
+@pytest.mark.alike
+@pytest.mark.django_db
+def test_login_does_not_undo_a_password_that_is_changed_meanwhile() -> None:
+    with choose("argon2id"):
+        user = make_user(password=PASSWORD)
+    other = User.objects.get(pk=user.pk)
+    other.set_password("another Horse 5")
+    other.save()
+
+    assert user.check_password(PASSWORD), "as it was when it was read"
+
+    assert User.objects.get(pk=user.pk).check_password("another Horse 5")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -40,7 +40,12 @@ def writes() -> list[tuple[str, str]]:
 
 def protected() -> list[tuple[str, str]]:
     """Return the operations that ask who is there."""
-    public = {"/auth/login", "/auth/register"}
+    public = {
+        "/auth/login",
+        "/auth/register",
+        "/auth/forgot-password",
+        "/auth/reset-password",
+    }
     return [one for one in operations() if one[1] not in public]
 
 

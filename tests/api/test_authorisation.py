@@ -47,6 +47,8 @@ TRADE = {
 KEY = {"api_key": "new key", "secret_key": "new secret"}
 CREDENTIALS = {"email": "new@example.com", "password": "Correct-Horse-7"}
 
+RESET = {"token": "unknown", "new_password": CREDENTIALS["password"]}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -74,6 +76,8 @@ def each(status: int, body: dict[str, Any] | None = None) -> Row:
 PUBLIC = {
     ("auth-register", "POST"): (201, CREDENTIALS),
     ("auth-login", "POST"): (401, CREDENTIALS),
+    ("auth-forgot-password", "POST"): (422, {"email": "not an address"}),
+    ("auth-reset-password", "POST"): (400, RESET),
 }
 _BOT_ID = {"bot_config_id": "{bot}"}
 TABLE: dict[tuple[str, str], list[Row]] = {

@@ -19,6 +19,7 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
     ("auth", "Permission"): {"content_type_id": 1, "codename": "c", "name": "n"},
     ("auth", "Group"): {"name": "traders"},
     ("accounts", "User"): {"email": "ä@example.com", "password": "bcrypt$$2b$12$x"},
+    ("accounts", "RateLimit"): {"key": "ä" * 64, "tries": 3, "ends": 1_700_000_000},
     ("apikeys", "APIKey"): {
         "user_id": 1,
         "encrypted_api_key": "gAAAA1",

@@ -69,6 +69,7 @@ def _settings_of_the_old_program(
     with override_settings(
         JWT_SECRET=old_program.SECRET_KEY,
         JWT_ALGORITHM="HS256",
+        JWT_WITHOUT_IAT_UNTIL=timezone.now() + dt.timedelta(days=1),
         FERNET_KEYS=[old_program.FERNET_KEY],
     ):
         yield
@@ -125,6 +126,16 @@ def test_old_token_is_accepted(email: str, id_: int) -> None:
     answer = read(JSONClient().send("GET", "/auth/me", headers=headers))
 
     assert answer == {"id": id_, "email": email, "is_active": True}
+
+
+def test_old_token_is_void_once_the_password_has_changed() -> None:
+    headers = {"Authorization": f"Bearer {old_token(BOB, 8)}"}
+    user = User.objects.get(email=BOB)
+    user.set_password("Correct-Horse-8")
+    user.save()
+
+    read_problem(JSONClient().send("GET", "/auth/me", headers=headers), 401)
+    read(JSONClient(user).send("GET", "/auth/me"))
 
 
 def test_old_token_of_a_short_secret_is_accepted_beside_new_ones() -> None:

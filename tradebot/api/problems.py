@@ -20,7 +20,7 @@ from django.views import defaults
 from rest_framework import exceptions, serializers
 from rest_framework.settings import api_settings
 
-from tradebot.errors import ConflictError
+from tradebot.errors import ConflictError, RateLimitError
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,12 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
             return _refused(exc, context)
         case ConflictError():
             return problem(HTTPStatus.CONFLICT, str(exc))
+        case RateLimitError():
+            return problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                str(exc),
+                headers={"Retry-After": str(exc.retry_after_s)},
+            )
         case Http404():
             return problem(HTTPStatus.NOT_FOUND, _NOT_FOUND)
         case ObjectDoesNotExist():
