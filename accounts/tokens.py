@@ -20,6 +20,10 @@ from accounts.models import User
 warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
 
 
+# Asked for by each request: composed by the ORM it takes three times as long.
+_CALLER = "SELECT id, email, is_active, password_changed_at FROM users WHERE email = %s"
+
+
 def token_issue(*, user: User, remember: bool, now: dt.datetime) -> str:
     """Return a token that lasts from ``now`` for as long as the settings say.
 
@@ -56,11 +60,7 @@ def token_user(*, token: str) -> User | None:
         return None
     if not claims["sub"].isprintable():  # which no address and not every column takes
         return None
-    user = (
-        User.objects.only("id", "email", "is_active", "password_changed_at").filter(
-            email=claims["sub"]
-        )
-    ).first()
+    user = next(iter(User.objects.raw(_CALLER, [claims["sub"]])), None)
     if user is None or claims.get("user_id", user.pk) != user.pk:
         return None
     return user if _is_in_force(claims.get("iat"), user.password_changed_at) else None

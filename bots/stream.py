@@ -39,6 +39,8 @@ class BotStatus:
     daily_trades_count: int | None
     last_updated_at: dt.datetime | None
     owner_is_active: bool
+    password_changed_at: dt.datetime | None
+    """Of the owner: tokens from before it are void."""
 
     def as_event(self) -> dict[str, Any]:
         """Return what a client is told."""
@@ -65,6 +67,7 @@ def read_statuses(bot_ids: Collection[int]) -> dict[int, BotStatus]:
         "state__daily_trades_count",
         "state__last_updated_at",
         "user__is_active",
+        "user__password_changed_at",
     )
     return {
         pk: BotStatus(
@@ -77,10 +80,11 @@ def read_statuses(bot_ids: Collection[int]) -> dict[int, BotStatus]:
             daily_trades_count=daily_trades_count,
             last_updated_at=last_updated_at,
             owner_is_active=bool(owner_is_active),
+            password_changed_at=password_changed_at,
         )
         for (
             pk, state_pk, status, in_position, entry_price, daily_pnl,
-            daily_trades_count, last_updated_at, owner_is_active,
+            daily_trades_count, last_updated_at, owner_is_active, password_changed_at,
         ) in rows
     }  # fmt: skip
 

@@ -78,15 +78,16 @@ class StatusStreamView(APIView):
 
 
 async def _events(
-    status: BotStatus, sent: str, until: dt.datetime
+    first: BotStatus, sent: str, until: dt.datetime
 ) -> AsyncGenerator[str]:
     """Yield the text of the stream; ``sent`` is the id of the last event."""
     now = asyncio.get_running_loop().time
     written = now()
     yield f"retry: {RETRY_MS}\n\n"
-    async with aclosing(_statuses(status)) as statuses:
+    async with aclosing(_statuses(first)) as statuses:
         async for status in statuses:
-            if not status.owner_is_active or timezone.now() >= until:
+            void = status.password_changed_at != first.password_changed_at
+            if void or not status.owner_is_active or timezone.now() >= until:
                 return
             data = encode(status.as_event())
             id_ = hashlib.sha256(data).hexdigest()[:16]

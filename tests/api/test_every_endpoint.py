@@ -205,4 +205,5 @@ def test_body_that_nobody_asked_for_is_ignored(
 ) -> None:
     response = api.send(method, paths.get(path, path), b"{nonsense")
 
-    assert response.status_code in {200, 204}
+    # 503: threads serve no streams.
+    assert response.status_code in {200, 204, 503}

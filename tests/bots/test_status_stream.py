@@ -144,7 +144,7 @@ def test_who_comes_back_is_told_what_is_new_only(
     run(scenario)
 
 
-@pytest.mark.parametrize("end", ["bot", "owner", "process"])
+@pytest.mark.parametrize("end", ["bot", "owner", "password", "process"])
 def test_ends_with(bot: BotConfig, end: str) -> None:
     async def scenario() -> None:
         async with Watcher(bot.user, bot.pk) as watcher:
@@ -153,6 +153,10 @@ def test_ends_with(bot: BotConfig, end: str) -> None:
                 await BotConfig.objects.filter(pk=bot.pk).adelete()
             elif end == "owner":
                 await User.objects.filter(pk=bot.user_id).aupdate(is_active=False)
+            elif end == "password":
+                user = await User.objects.aget(pk=bot.user_id)
+                user.set_password("Correct-Horse-8")
+                await user.asave()
             else:
                 stream.feed.close()
             assert await watcher.has_ended()

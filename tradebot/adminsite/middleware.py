@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from django.core.exceptions import BadRequest
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 
 
 class UnreadableInputMiddleware:
@@ -63,4 +64,9 @@ class ContentSecurityPolicyMiddleware:
 
 def is_admin(request: HttpRequest) -> bool:
     """Say whether this is a request for a page of the admin."""
-    return request.path.startswith(reverse("admin:index"))
+    return request.path.startswith(_index(get_script_prefix()))
+
+
+@cache
+def _index(script_prefix: str) -> str:
+    return reverse("admin:index")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import is_valid_path
@@ -20,9 +22,14 @@ class OptionalSlashMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         path = request.path_info
-        if not is_valid_path(path):
+        if not _is_known(_NUMBER.sub("1", path)):
             other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
             if is_valid_path(other):
                 request.path_info = other
                 request.path = request.path[: -len(path)] + other
         return self.get_response(request)
+
+
+# Of paths that differ in an id only, one is looked for; and Django looks again.
+_NUMBER = re.compile("[0-9]+")
+_is_known = lru_cache(maxsize=256)(is_valid_path)
