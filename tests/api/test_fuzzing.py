@@ -6,11 +6,13 @@ values and many random and stateful cases.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
-from django.db import transaction
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, transaction
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -57,6 +59,16 @@ def load(*, coverage: bool) -> Any:
 
 
 random_cases, all_cases = load(coverage=False), load(coverage=True)
+
+
+@pytest.fixture(autouse=True)
+def _keep_connection() -> Iterator[None]:
+    """Let requests leave the connection alone, as those of Django's client do."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture
