@@ -29,6 +29,16 @@ NOT_JSON = [
     b'{"a":' * 100_000,
     b'{"a": ' + b"9" * 5000 + b"}",
 ]
+NOT_JSON_TYPES = [
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "text/plain",
+    "application/xml",
+    "nonsense",
+]
+BAD_IDS = [
+    *("abc", "0", "-1", "1.5", "2147483648", "9" * 30, "%00", "１", "1e3", "' or 1"),
+]
 NOT_OBJECTS: list[object] = [[], [{}], "text", 5, 1.5, True]
 _VALUES: list[object] = [
     *(None, True, "", " ", "\0", "text", "\u202e\U0001f600", "x" * 20_000),
@@ -88,46 +98,35 @@ def test_both_forms_of_the_path_are_served(
 
 @pytest.mark.alike
 @pytest.mark.parametrize(
-    "pk",
-    ["abc", "0", "-1", "1.5", "2147483648", "9" * 30, "%00", "１", "1e3", "' or 1"],
+    ("method", "path"), [one for one in operations() if "/1" in one[1]]
 )
-@pytest.mark.parametrize(
-    ("method", "path"), [one for one in operations() if one[1].endswith("/1")]
-)
-def test_bad_id_is_missing(api: JSONClient, method: str, path: str, pk: str) -> None:
-    read_problem(api.send(method, f"{path[:-1]}{pk}", b"{}"), 404)
+def test_bad_id_is_missing(api: JSONClient, method: str, path: str) -> None:
+    for pk in BAD_IDS:
+        read_problem(api.send(method, path.replace("/1", f"/{pk}"), b"{}"), 404)
 
 
 @pytest.mark.alike
-@pytest.mark.parametrize("body", NOT_JSON, ids=lambda body: repr(body[:20]))
 @pytest.mark.parametrize(("method", "path"), writes())
 def test_body_that_is_not_json_is_refused_before_the_login(
-    anonymous: JSONClient, method: str, path: str, body: bytes
+    anonymous: JSONClient, method: str, path: str
 ) -> None:
-    assert broken_fields(anonymous.send(method, path, body)) == {"body"}
+    for body in NOT_JSON:
+        response = anonymous.send(method, path, body)
+        assert broken_fields(response) == {"body"}, body[:20]
 
 
 @pytest.mark.alike
-@pytest.mark.parametrize(
-    "media_type",
-    [
-        "application/x-www-form-urlencoded",
-        "multipart/form-data; boundary=x",
-        "text/plain",
-        "application/xml",
-        "nonsense",
-    ],
-)
 @pytest.mark.parametrize(("method", "path"), writes())
 def test_body_of_another_type_is_refused(
-    anonymous: JSONClient, method: str, path: str, media_type: str
+    anonymous: JSONClient, method: str, path: str
 ) -> None:
-    response = anonymous.generic(
-        method, f"/api/v1{path}", b"email=a%40example.com", media_type
-    )
+    for media_type in NOT_JSON_TYPES:
+        response = anonymous.generic(
+            method, f"/api/v1{path}", b"email=a%40example.com", media_type
+        )
 
-    detail = read_problem(response, 415)["detail"]  # type: ignore[arg-type]
-    assert "application/json" in detail
+        detail = read_problem(response, 415)["detail"]  # type: ignore[arg-type]
+        assert "application/json" in detail, media_type
 
 
 @pytest.mark.alike
@@ -150,6 +149,10 @@ def paths(user: User) -> dict[str, str]:
     return {
         "/bot-configs/1": f"/bot-configs/{bot.pk}",
         "/bot-states/1": f"/bot-states/{bot.pk}",
+        **{
+            f"/bots/1/{name}": f"/bots/{bot.pk}/{name}"
+            for name in ("performance", "status-stream", "trades")
+        },
         "/trades/1": f"/trades/{make_trade(bot).pk}",
         "/api-keys/1": f"/api-keys/{key.pk}",
         "/backtest/detail/1": f"/backtest/detail/{backtest}",
@@ -158,42 +161,35 @@ def paths(user: User) -> dict[str, str]:
 
 
 @pytest.mark.alike
-@pytest.mark.parametrize("body", NOT_OBJECTS, ids=repr)
 @pytest.mark.parametrize(("method", "path"), writes())
 def test_body_that_is_no_object_is_refused(
-    api: JSONClient,
-    paths: dict[str, str],
-    method: str,
-    path: str,
-    body: object,
+    api: JSONClient, paths: dict[str, str], method: str, path: str
 ) -> None:
-    response = api.send(method, paths.get(path, path), body)
-
-    assert broken_fields(response) == {"body"}
+    for body in NOT_OBJECTS:
+        response = api.send(method, paths.get(path, path), body)
+        assert broken_fields(response) == {"body"}, body
 
 
 @pytest.mark.alike
 @pytest.mark.parametrize(("method", "path"), writes())
-@pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: repr(value)[:20])
 def test_odd_values_are_no_failure(
-    api: JSONClient,
-    paths: dict[str, str],
-    method: str,
-    path: str,
-    value: bytes,
+    api: JSONClient, paths: dict[str, str], method: str, path: str
 ) -> None:
     target = paths.get(path, path)
-    fields = written_fields(method, path)
-
-    # Once for all fields, then for those that accepted the value, so that it gets
-    # as far as the database.
-    for _ in range(2):
-        content = b", ".join(b'"%s": %s' % (name.encode(), value) for name in fields)
-        response = api.send(method, target, b"{%s}" % content)
-        assert response.status_code in {200, 201, 401, 404, 409, 422}
-        if response.status_code != 422:
-            break
-        fields = sorted(set(fields) - broken_fields(response))
+    for value in ODD_VALUES:
+        fields = written_fields(method, path)
+        # Once for all fields, then for those that accepted the value, so that it gets
+        # as far as the database.
+        for _ in range(2):
+            content = b", ".join(
+                b'"%s": %s' % (name.encode(), value) for name in fields
+            )
+            response = api.send(method, target, b"{%s}" % content)
+            answered = response.status_code
+            assert answered in {200, 201, 400, 401, 404, 409, 422, 429}, value[:40]
+            if answered != 422:
+                break
+            fields = sorted(set(fields) - broken_fields(response))
 
 
 @pytest.mark.alike
