@@ -8,8 +8,9 @@ from typing import Any
 from django.db import models
 
 from accounts.models import User
+from apikeys.services import api_key_create
 from backtests.models import Backtest
-from bots.models import BotConfig
+from bots.models import BotConfig, BotState
 from trading.models import Trade
 
 
@@ -72,3 +73,22 @@ def make_backtest(user: User, **values: Any) -> Backtest:
             **values,
         }
     )
+
+
+def make_one_of_everything(user: User, number: int = 0) -> dict[str, int]:
+    """Make a row in every table for the user; return their ids as paths name them.
+
+    ``number`` tells the exchange keys of a user apart.
+    """
+    values = {"api_key": f"key {number}", "secret_key": "secret"}
+    key = api_key_create(user=user, values=values)
+    bot = make_bot(user, api_key=key)
+    BotState.objects.create(bot_config=bot)
+    return {
+        "api-keys": key.pk,
+        "bot-configs": bot.pk,
+        "bot-states": bot.pk,
+        "bots": bot.pk,
+        "trades": make_trade(bot, realized_pnl=Decimal(number)).pk,
+        "backtest": make_backtest(user).pk,
+    }

@@ -54,3 +54,9 @@ def written_fields(method: str, path: str) -> list[str]:
     content = _declared()[method, path]["requestBody"]["content"]
     name = content["application/json"]["schema"]["$ref"].split("/")[-1]
     return list(document()["components"]["schemas"][name]["properties"])
+
+
+def with_ids(path: str, ids: dict[str, int]) -> str:
+    """Return a path with an id in place of its ``1``; ``ids`` by first segments."""
+    first = path.split("/")[1]
+    return path.replace("/1", f"/{ids[first]}") if "/1" in path else path

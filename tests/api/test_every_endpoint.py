@@ -7,11 +7,15 @@ import json
 import pytest
 
 from accounts.models import User
-from apikeys.services import api_key_create
-from bots.models import BotState
-from tests.api.endpoints import operations, protected, writes, written_fields
+from tests.api.endpoints import (
+    operations,
+    protected,
+    with_ids,
+    writes,
+    written_fields,
+)
 from tests.clients import JSONClient, broken_fields, read_problem
-from tests.factories import make_backtest, make_bot, make_trade, make_user
+from tests.factories import make_one_of_everything, make_user
 
 NOT_JSON = [
     b"{",
@@ -140,42 +144,27 @@ def test_body_too_large_is_refused(
 
 
 @pytest.fixture
-def paths(user: User) -> dict[str, str]:
-    """The paths to rows of the caller, by those that end in 1."""
-    bot = make_bot(user)
-    BotState.objects.create(bot_config=bot)
-    key = api_key_create(user=user, values={"api_key": "k", "secret_key": "s"})
-    backtest = make_backtest(user).pk
-    return {
-        "/bot-configs/1": f"/bot-configs/{bot.pk}",
-        "/bot-states/1": f"/bot-states/{bot.pk}",
-        **{
-            f"/bots/1/{name}": f"/bots/{bot.pk}/{name}"
-            for name in ("performance", "status-stream", "trades")
-        },
-        "/trades/1": f"/trades/{make_trade(bot).pk}",
-        "/api-keys/1": f"/api-keys/{key.pk}",
-        "/backtest/detail/1": f"/backtest/detail/{backtest}",
-        "/backtest/delete/1": f"/backtest/delete/{backtest}",
-    }
+def ids(user: User) -> dict[str, int]:
+    """The ids of rows of the caller."""
+    return make_one_of_everything(user)
 
 
 @pytest.mark.alike
 @pytest.mark.parametrize(("method", "path"), writes())
 def test_body_that_is_no_object_is_refused(
-    api: JSONClient, paths: dict[str, str], method: str, path: str
+    api: JSONClient, ids: dict[str, int], method: str, path: str
 ) -> None:
     for body in NOT_OBJECTS:
-        response = api.send(method, paths.get(path, path), body)
+        response = api.send(method, with_ids(path, ids), body)
         assert broken_fields(response) == {"body"}, body
 
 
 @pytest.mark.alike
 @pytest.mark.parametrize(("method", "path"), writes())
 def test_odd_values_are_no_failure(
-    api: JSONClient, paths: dict[str, str], method: str, path: str
+    api: JSONClient, ids: dict[str, int], method: str, path: str
 ) -> None:
-    target = paths.get(path, path)
+    target = with_ids(path, ids)
     for value in ODD_VALUES:
         fields = written_fields(method, path)
         # Once for all fields, then for those that accepted the value, so that it gets
@@ -197,9 +186,9 @@ def test_odd_values_are_no_failure(
     ("method", "path"), [one for one in operations() if one[0] in {"GET", "DELETE"}]
 )
 def test_body_that_nobody_asked_for_is_ignored(
-    api: JSONClient, paths: dict[str, str], method: str, path: str
+    api: JSONClient, ids: dict[str, int], method: str, path: str
 ) -> None:
-    response = api.send(method, paths.get(path, path), b"{nonsense")
+    response = api.send(method, with_ids(path, ids), b"{nonsense")
 
     # 503: threads serve no streams.
     assert response.status_code in {200, 204, 503}

@@ -21,10 +21,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from apikeys.services import api_key_create
-from bots.models import BotState
 from tests.clients import JSONClient
-from tests.factories import make_backtest, make_bot, make_trade, make_user
+from tests.factories import make_one_of_everything, make_user
 from tradebot.wsgi import application
 
 CASE = settings(
@@ -75,11 +73,7 @@ def _keep_connection() -> Iterator[None]:
 def token(db: None) -> str:
     """The token of a user who has one of everything."""
     user = make_user()
-    key = api_key_create(user=user, values={"api_key": "k", "secret_key": "s"})
-    bot = make_bot(user, api_key=key)
-    BotState.objects.create(bot_config=bot)
-    make_trade(bot)
-    make_backtest(user)
+    make_one_of_everything(user)
     return str(JSONClient(user).defaults["HTTP_AUTHORIZATION"])
 
 
