@@ -18,14 +18,14 @@ from tradebot.schema.revisions import MigrationKey, load_revisions
 README = (ROOT / "README.md").read_text()
 
 
-def _tested_block() -> str:
-    (block,) = re.findall(
+def _tested_blocks() -> str:
+    blocks = re.findall(
         r"<!-- tests/test_readme.py runs this block -->\n```bash\n(.*?)```",
         README,
         re.DOTALL,
     )
-    assert isinstance(block, str)
-    return block
+    assert len(blocks) == README.count("test_readme.py runs this block")
+    return "".join(blocks)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -44,7 +44,7 @@ def test_walk_from_register_to_a_stored_trade_runs_as_written(
         server.get("/health")
         walk = subprocess.run(
             ["bash", "-euo", "pipefail"],
-            input=_tested_block().replace(":8000", f":{server.port}"),
+            input=_tested_blocks().replace(":8000", f":{server.port}"),
             env={"PATH": PATH},
             capture_output=True,
             text=True,
@@ -56,6 +56,8 @@ def test_walk_from_register_to_a_stored_trade_runs_as_written(
     assert '"email":"ada@example.com"' in walk.stdout
     assert '"api_key_masked":"ABCD****IJKL"' in walk.stdout
     assert '"price":12345678.123456789012345678' in walk.stdout
+    assert '"total_pnl":-12345.678123456789012345678' in walk.stdout
+    assert 'data: {"status":"unknown"' in walk.stdout
     assert "MNOPQRSTUVWX" not in walk.stdout + server.log
 
 
