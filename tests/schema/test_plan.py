@@ -119,6 +119,7 @@ def test_plan_backwards_says_what_is_kept_and_what_is_lost(
         "rows": 1,
         "kept": True,
         "seconds": 0.0,
+        "holds_up_writers": True,
     }
     lost = "    LOSES django_session (1 rows): refused without --accept-data-loss\n"
     assert lost in plan(empty_database, "sessions", "zero", "--no-archive")

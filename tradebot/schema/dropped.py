@@ -34,7 +34,8 @@ _CREATE = f"""
         key varchar NOT NULL,
         rows bigint NOT NULL,
         last_key bigint,
-        waiting boolean NOT NULL DEFAULT true
+        waiting boolean NOT NULL DEFAULT true,
+        complete boolean NOT NULL DEFAULT true
     )
 """
 _KEYS = {
@@ -100,21 +101,7 @@ def keep(
         cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {quote(loss.table)})")
         if not cursor.fetchone()[0] and last_key is None:
             return None
-        cursor.execute(_CREATE.format(**_KEYS[connection.vendor]))
-        cursor.execute(
-            f"INSERT INTO {TABLE} (app, name, backwards, table_name, column_names, "
-            "key, rows, last_key) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-            [
-                *migration,
-                backwards,
-                loss.table,
-                json.dumps(loss.columns),
-                loss.key,
-                loss.rows,
-                last_key,
-            ],
-        )
-        (id_,) = cursor.fetchone()
+        id_ = register(cursor, migration, loss, backwards=backwards, last_key=last_key)
         columns = (
             ", ".join(map(quote, (loss.key, *loss.columns))) if loss.columns else "*"
         )
@@ -127,14 +114,44 @@ def keep(
         cursor.execute(f"SELECT count(*) FROM {archive}")
         (rows,) = cursor.fetchone()
         cursor.execute(f"UPDATE {TABLE} SET rows = %s WHERE id = %s", [rows, id_])
-    return _archives(connection, f"WHERE id = {id_}")[0]
+    return find(connection, id_)
+
+
+def register(
+    cursor: Any,
+    migration: MigrationKey,
+    loss: Loss,
+    *,
+    backwards: bool,
+    last_key: int | None = None,
+    complete: bool = True,
+) -> int:
+    """List an archive, which has yet to be made; return its id."""
+    cursor.execute(_CREATE.format(**_KEYS[cursor.db.vendor]))
+    cursor.execute(
+        f"INSERT INTO {TABLE} (app, name, backwards, table_name, column_names, key, "
+        "rows, last_key, waiting, complete) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        [
+            *migration,
+            backwards,
+            loss.table,
+            json.dumps(loss.columns),
+            loss.key,
+            loss.rows,
+            last_key,
+            complete,
+            complete,
+        ],
+    )
+    return int(cursor.fetchone()[0])
 
 
 def archives(connection: BaseDatabaseWrapper) -> list[Archive]:
-    """Return all archives, the oldest first."""
-    if not _has_table(connection):
+    """Return all archives that are complete, the oldest first."""
+    if not has_table(connection):
         return []
-    return _archives(connection)
+    return _archives(connection, "WHERE complete")
 
 
 def waiting(
@@ -153,6 +170,11 @@ def waiting(
             or ((archive.app, archive.name) in applied) == archive.backwards
         )
     ]
+
+
+def find(connection: BaseDatabaseWrapper, id_: int) -> Archive:
+    """Return the archive with this id."""
+    return _archives(connection, f"WHERE id = {id_}")[0]
 
 
 def purge(connection: BaseDatabaseWrapper, archive: Archive) -> None:
@@ -185,7 +207,7 @@ def _last_key(connection: BaseDatabaseWrapper, loss: Loss) -> int | None:
     return int(row[0]) if row else None
 
 
-def _has_table(connection: BaseDatabaseWrapper) -> bool:
+def has_table(connection: BaseDatabaseWrapper) -> bool:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [TABLE])

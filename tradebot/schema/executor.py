@@ -23,7 +23,8 @@ from tradebot.schema.batches import run_batches
 from tradebot.schema.branches import refuse_branches
 from tradebot.schema.checksum import checksum
 from tradebot.schema.contention import LockBudget, with_retries
-from tradebot.schema.dropped import Archive, keep, waiting
+from tradebot.schema.copying import complete, copy_beside, discard_unfinished
+from tradebot.schema.dropped import Archive, find, keep, waiting
 from tradebot.schema.give_back import give_back, parents_first
 from tradebot.schema.history import History
 from tradebot.schema.lean_state import LeanState
@@ -152,6 +153,9 @@ class MigrationExecutor(django_executor.MigrationExecutor):
             self._give_back(waiting(self.connection, self.loader.applied_migrations))
         if plan is None:
             plan = self.migration_plan(targets)
+        wanted = {(each.app_label, each.name) for each, _ in plan if self.keep_dropped}
+        retry = partial(self._retry_on, frozenset())
+        discard_unfinished(self.connection, wanted, retry)
         back = [each for each in plan if each[1]]
         if back and len(back) < len(plan):
             super().migrate(targets, back, state, fake, fake_initial)
@@ -266,12 +270,36 @@ class MigrationExecutor(django_executor.MigrationExecutor):
         key = (migration.app_label, migration.name)
         for loss in dropped:
             if loss.is_kept_by(self, migration):
-                archive = keep(
+                copied = complete(
                     self.connection, key, loss, backwards=backwards, budget=budget
+                )
+                archive = (
+                    keep(self.connection, key, loss, backwards=backwards, budget=budget)
+                    if copied is None
+                    else find(self.connection, copied)
                 )
                 if archive is not None:
                     self._has_archives = True
                     self._say(f"  Keeping {archive}.")
+
+    def _copy_beside(
+        self, migration: Migration, dropped: Sequence[Loss], *, backwards: bool
+    ) -> None:
+        for loss in dropped:
+            if loss.is_kept_by(self, migration) and loss.is_copied_beside(
+                self.connection
+            ):
+                copy_beside(
+                    self.connection,
+                    (migration.app_label, migration.name),
+                    loss,
+                    backwards=backwards,
+                    retry=partial(self._retry_on, frozenset([loss.table])),
+                    show=self._show,
+                )
+
+    def _retry_on(self, tables: frozenset[str], attempt: Callable[[], None]) -> None:
+        with_retries(self.connection, attempt, lambda: tables, self._say)
 
     def _give_back_of(self, migration: Migration, *, backwards: bool) -> None:
         if not self._has_archives:
@@ -307,6 +335,7 @@ class MigrationExecutor(django_executor.MigrationExecutor):
                 record()
 
         if migration.atomic:
+            self._copy_beside(migration, dropped, backwards=backwards)
             self._retry(together, *steps)
             return
         for step in steps:

@@ -18,6 +18,9 @@ from tradebot.schema.faults import DataLossError
 _KEPT_ROWS_PER_S = 400_000
 _KEPT_BYTES_PER_S = 100_000_000
 
+# As many take a few hundredths of a second: as long may writers be held up.
+_KEPT_AT_ONCE = 10_000
+
 Columns = set[tuple[str, str]]
 """Tables and columns of them; with "" for the column, the table itself."""
 
@@ -65,9 +68,17 @@ class Loss:
         has_key = bool(self.key or not self.columns)
         return bool(executor.keep_dropped and migration.atomic and has_key)
 
+    def is_copied_beside(self, connection: BaseDatabaseWrapper) -> bool:
+        """Whether it is kept before the migration, while others go on writing."""
+        return (
+            connection.vendor == "postgresql"
+            and bool(self.columns)
+            and self.rows > _KEPT_AT_ONCE
+        )
+
     @property
     def keeping_s(self) -> float:
-        """About how many seconds it takes to keep it, while writers are held up."""
+        """About how many seconds it takes to keep it."""
         copied = 0 if self.columns else self.bytes
         return self.rows / _KEPT_ROWS_PER_S + copied / _KEPT_BYTES_PER_S
 

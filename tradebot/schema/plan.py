@@ -63,7 +63,9 @@ class PlannedDrop:
     kept: bool
     """False where the rows would be lost."""
     seconds: float | None
-    """About how long keeping them takes, which holds up who writes to the table."""
+    """About how long keeping them takes."""
+    holds_up_writers: bool
+    """Whether who writes to the table waits meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,7 @@ def _drop(executor: MigrationExecutor, migration: Migration, loss: Loss) -> Plan
         bytes=loss.bytes,
         kept=kept,
         seconds=round(loss.keeping_s, 1) if kept else None,
+        holds_up_writers=kept and not loss.is_copied_beside(executor.connection),
     )
 
 
@@ -257,8 +260,9 @@ def _fate(drop: PlannedDrop) -> str:
             "--accept-data-loss"
         )
     time = f"about {drop.seconds:,.0f} s" if drop.seconds >= 1 else "less than 1 s"
+    who = "writers" if drop.holds_up_writers else "nobody"
     return (
-        f"keeps {what}{drop.table} ({drop.rows:,} rows, {time}, holds up writers "
+        f"keeps {what}{drop.table} ({drop.rows:,} rows, {time}, holds up {who} "
         "meanwhile)"
     )
 
