@@ -11,3 +11,7 @@ class MisconfiguredError(TradeBotError):
 
 class ConflictError(TradeBotError):
     """What was asked contradicts what is stored; the message says how to resolve it."""
+
+
+class TemporaryError(TradeBotError):
+    """Something outside did not work; trying again later may help."""

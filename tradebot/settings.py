@@ -69,6 +69,13 @@ def _check_origin(value: str) -> str | None:
     return "must hold a scheme and a host without a path"
 
 
+def _check_exchange(value: str) -> str | None:
+    here = r"http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])"
+    if re.fullmatch(rf"(?:https://[^\s/?#@:]+|{here})(?::[0-9]{{1,5}})?", value):
+        return None
+    return "must be an address with https:// and without a path"
+
+
 def _check_zone(value: str) -> str | None:
     known = value in zoneinfo.available_timezones()
     return None if known else "must be the name of a time zone"
@@ -267,6 +274,22 @@ SPECTACULAR_SETTINGS = {
     "PATH_CONVERTER_OVERRIDES": {"id": {"type": "integer", "minimum": 1}},
     "ENUM_NAME_OVERRIDES": {"PositionType": "bots.models.PositionType"},
 }
+
+# --- Exchange ---------------------------------------------------------------------
+# Asked for what it tells everybody; see trading/exchange_info.py.
+
+BINANCE_SPOT_URL = env.text(
+    "BINANCE_SPOT_URL",
+    default="https://api.binance.com",
+    example="https://data-api.binance.vision",
+    check=_check_exchange,
+)
+BINANCE_FUTURES_URL = env.text(
+    "BINANCE_FUTURES_URL",
+    default="https://fapi.binance.com",
+    example="https://fapi.binance.com",
+    check=_check_exchange,
+)
 
 # --- Logging ----------------------------------------------------------------------
 

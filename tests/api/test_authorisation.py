@@ -71,9 +71,11 @@ def each(status: int, body: dict[str, Any] | None = None) -> Row:
     return Row(owner=status, others=status, body=body)
 
 
-PUBLIC = {
+PUBLIC: dict[tuple[str, str], tuple[int, dict[str, str]]] = {
     ("auth-register", "POST"): (201, CREDENTIALS),
     ("auth-login", "POST"): (401, CREDENTIALS),
+    ("symbols-spot", "GET"): (503, {}),  # no exchange is there to ask
+    ("symbols-futures", "GET"): (503, {}),
 }
 _BOT_ID = {"bot_config_id": "{bot}"}
 TABLE: dict[tuple[str, str], list[Row]] = {

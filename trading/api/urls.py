@@ -1,10 +1,12 @@
 from django.urls import path
 
+from bots.models import PositionType
 from tradebot.api import paths
 from trading.api.views import (
     BotTradeViewSet,
     PerformanceView,
     SummaryView,
+    SymbolsView,
     TradeViewSet,
 )
 
@@ -20,6 +22,16 @@ urlpatterns = [
         "bots/<id:bot_config_id>/trades",
         BotTradeViewSet.as_view({"get": "list"}),
         name="bot-trades",
+    ),
+    path(
+        "symbols/spot",
+        SymbolsView.as_view(market=PositionType.SPOT),
+        name="symbols-spot",
+    ),
+    path(
+        "symbols/futures",
+        SymbolsView.as_view(market=PositionType.FUTURES),
+        name="symbols-futures",
     ),
     path("trades/<id:pk>", TradeViewSet.as_view(paths.MEMBER), name="trade-detail"),
 ]
