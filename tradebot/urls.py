@@ -13,9 +13,10 @@ from tradebot.api.views import HealthView
 
 api = [
     path("", include("accounts.api.urls")),
+    # Before those of the keys, which take its "balance" for an id.
+    path("", include("trading.api.urls")),
     path("", include("apikeys.api.urls")),
     path("", include("bots.api.urls")),
-    path("", include("trading.api.urls")),
     path("", include("backtests.api.urls")),
 ]
 

@@ -154,6 +154,14 @@ def paths(user: User) -> dict[str, str]:
         "/api-keys/1": f"/api-keys/{key.pk}",
         "/backtest/detail/1": f"/backtest/detail/{backtest}",
         "/backtest/delete/1": f"/backtest/delete/{backtest}",
+        **{
+            f"/backtest/download/1/{name}": f"/backtest/download/{backtest}/{name}"
+            for name in ("daily.csv", "monthly.csv", "trades.csv")
+        },
+        **{
+            f"/bots/1/{what}": f"/bots/{bot.pk}/{what}"
+            for what in ("performance", "trades", "status-stream")
+        },
     }
 
 
@@ -190,7 +198,7 @@ def test_odd_values_are_no_failure(
     for _ in range(2):
         content = b", ".join(b'"%s": %s' % (name.encode(), value) for name in fields)
         response = api.send(method, target, b"{%s}" % content)
-        assert response.status_code in {200, 201, 401, 404, 409, 422}
+        assert response.status_code in {200, 201, 401, 404, 409, 422, 501}
         if response.status_code != 422:
             break
         fields = sorted(set(fields) - broken_fields(response))
@@ -205,5 +213,5 @@ def test_body_that_nobody_asked_for_is_ignored(
 ) -> None:
     response = api.send(method, paths.get(path, path), b"{nonsense")
 
-    # 503: streams need another server, symbols an exchange.
-    assert response.status_code in {200, 204, 503}
+    # 501: not built yet; 503: streams need another server, symbols an exchange.
+    assert response.status_code in {200, 204, 501, 503}

@@ -26,8 +26,6 @@ from tradebot.api.serializers import ModelSerializer, answer_rows
 
 Model = TypeVar("Model", bound=models.Model)
 
-_WITH_BODY = {"POST", "PUT", "PATCH"}
-
 
 class APIView(RestAPIView):
     """A view that refuses what no login would mend before it asks for one.
@@ -39,13 +37,15 @@ class APIView(RestAPIView):
     # The status codes of problems that cannot be told from the operation itself, by
     # method; for the OpenAPI document.
     problems: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    # What comes with others is ignored.
+    methods_with_body: ClassVar[tuple[str, ...]] = ("POST", "PUT", "PATCH")
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         method = (request.method or "").lower()
         if method not in self.http_method_names or not hasattr(self, method):
             self.http_method_not_allowed(request)
-        if request.method in _WITH_BODY:
+        if request.method in self.methods_with_body:
             _ = request.data
         super().initial(request, *args, **kwargs)
 

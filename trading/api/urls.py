@@ -2,6 +2,7 @@ from django.urls import path
 
 from bots.models import PositionType
 from tradebot.api import paths
+from trading.api.runner import BalanceView, StartView, StopView
 from trading.api.views import (
     BotTradeViewSet,
     PerformanceView,
@@ -13,6 +14,9 @@ from trading.api.views import (
 urlpatterns = [
     path("trades/", TradeViewSet.as_view(paths.COLLECTION), name="trade-list"),
     path("bots/summary", SummaryView.as_view(), name="bot-summary"),
+    path("bots/<id:bot_config_id>/start", StartView.as_view(), name="bot-start"),
+    path("bots/<id:bot_config_id>/stop", StopView.as_view(), name="bot-stop"),
+    path("api-keys/balance", BalanceView.as_view(), name="api-key-balance"),
     path(
         "bots/<id:bot_config_id>/performance",
         PerformanceView.as_view(),

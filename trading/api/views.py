@@ -134,7 +134,14 @@ class SymbolsView(APIView):
     @extend_schema(responses=SymbolSerializer(many=True))
     def get(self, request: Request) -> Response:
         symbols = symbols_of(self.market)
-        return Response(pairs_as_json(symbols), headers=age_headers(symbols))
+        fresh_for_s = int(FRESH_FOR.total_seconds())
+        return Response(
+            pairs_as_json(symbols),
+            headers={
+                **age_headers(symbols),
+                "Cache-Control": f"public, max-age={fresh_for_s}",
+            },
+        )
 
 
 def symbols_of(market: str) -> Symbols:
@@ -159,11 +166,8 @@ def pairs_as_json(symbols: Symbols) -> list[dict[str, str]]:
 
 
 def age_headers(symbols: Symbols) -> dict[str, str]:
-    """Return the headers that say how old symbols are, to people and to caches."""
-    headers = {
-        "Age": str(int(symbols.age.total_seconds())),
-        "Cache-Control": f"public, max-age={int(FRESH_FOR.total_seconds())}",
-    }
+    """Return the headers that say how old symbols are."""
+    headers = {"Age": str(int(symbols.age.total_seconds()))}
     if symbols.age >= FRESH_FOR:
         ttl = int((FRESH_FOR - symbols.age).total_seconds())
         headers["Cache-Status"] = f"TradeBot; hit; ttl={ttl}"  # RFC 9211
