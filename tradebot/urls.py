@@ -9,7 +9,7 @@ from drf_spectacular.views import (
 )
 
 import tradebot.api.paths  # noqa: F401  # registers <id:…>
-from tradebot.api.views import HealthView
+from tradebot.api.health import HealthView, ReadyView
 
 api = [
     path("", include("accounts.api.urls")),
@@ -29,6 +29,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     path("health", HealthView.as_view(), name="health"),
+    path("health/ready", ReadyView.as_view(), name="ready"),
     path(
         "openapi.json",
         # The renderer whose media type is plain application/json.

@@ -1,4 +1,4 @@
-"""What the views of all apps share, and the one that belongs to none."""
+"""What the views of all apps share."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from django.db import models
 from django.http import Http404, HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import BasePagination
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.views import APIView as RestAPIView
 from rest_framework.viewsets import GenericViewSet
@@ -142,26 +139,3 @@ class CRUDViewSet(
 
     def perform_destroy(self, instance: Model) -> None:
         self.delete_row(instance)
-
-
-@extend_schema(tags=["health"])
-class HealthView(APIView):
-    """Say that the process is alive, without asking the database."""
-
-    authentication_classes = []
-    permission_classes = [AllowAny]
-
-    @extend_schema(
-        responses={
-            (200, "application/json"): {
-                "type": "object",
-                "properties": {
-                    "status": {"type": "string", "const": "healthy"},
-                    "service": {"type": "string", "const": "tradebot-backend"},
-                },
-                "required": ["status", "service"],
-            }
-        }
-    )
-    def get(self, request: Request) -> Response:
-        return Response({"status": "healthy", "service": "tradebot-backend"})
