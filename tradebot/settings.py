@@ -69,6 +69,15 @@ def _check_origin(value: str) -> str | None:
     return "must hold a scheme and a host without a path"
 
 
+def _check_page_origin(value: str) -> str | None:
+    if value == "*":
+        return None
+    # Browsers send it in small letters; it is compared as text.
+    if value == value.lower() and "*" not in value:
+        return _check_origin(value)
+    return "must hold origins in small letters, or only *"
+
+
 def _check_exchange(value: str) -> str | None:
     here = r"http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])"
     if re.fullmatch(rf"(?:https://[^\s/?#@:]+|{here})(?::[0-9]{{1,5}})?", value):
@@ -144,11 +153,15 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "corsheaders",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    # The first: a browser takes no redirect for a preflight, and shows no error to a
+    # page that these headers do not let in.
+    "tradebot.api.middleware.PreparedCorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tradebot.api.middleware.OptionalSlashMiddleware",
@@ -260,6 +273,27 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "tradebot.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
+# Origins whose pages may use the API; * are those of all. Without cookies in any case:
+# a page has to know a token.
+CORS_ALLOWED_ORIGINS = env.words(
+    "CORS_ALLOWED_ORIGINS",
+    default=",",
+    example="https://app.example.com",
+    check=_check_page_origin,
+)
+CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ALLOWED_ORIGINS
+if CORS_ALLOW_ALL_ORIGINS:
+    CORS_ALLOWED_ORIGINS = []
+CORS_URLS_REGEX = r"/(?:api/v1/|health|openapi\.json)"
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "last-event-id"]
+CORS_EXPOSE_HEADERS = [
+    "Age",
+    "Cache-Status",
+    "Content-Disposition",
+    "Link",
+    "Retry-After",
+    "X-Total-Count",
+]
 SPECTACULAR_SETTINGS = {
     "TITLE": "TradeBot API",
     "VERSION": __version__,

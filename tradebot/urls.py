@@ -2,13 +2,10 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiJsonRenderer2
-from drf_spectacular.views import (
-    SpectacularJSONAPIView,
-    SpectacularRedocView,
-    SpectacularSwaggerView,
-)
+from drf_spectacular.views import SpectacularJSONAPIView
 
 import tradebot.api.paths  # noqa: F401  # registers <id:…>
+from tradebot.api.documents import RedocView, SwaggerView
 from tradebot.api.health import HealthView, ReadyView
 
 api = [
@@ -36,12 +33,8 @@ urlpatterns = [
         SpectacularJSONAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2]),
         name="schema",
     ),
-    path("docs", SpectacularSwaggerView.as_view(), name="swagger"),
-    path(
-        "redoc",
-        SpectacularRedocView.as_view(template_name="tradebot/redoc.html"),
-        name="redoc",
-    ),
+    path("docs", SwaggerView.as_view(), name="swagger"),
+    path("redoc", RedocView.as_view(), name="redoc"),
 ]
 
 handler400 = "tradebot.api.problems.bad_request"

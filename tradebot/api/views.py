@@ -12,6 +12,7 @@ from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.views import APIView as RestAPIView
 from rest_framework.viewsets import GenericViewSet
@@ -45,6 +46,14 @@ class APIView(RestAPIView):
         if request.method in self.methods_with_body:
             _ = request.data
         super().initial(request, *args, **kwargs)
+
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Response:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        # Tokens and balances are not for the disk of a browser.
+        answer.setdefault("Cache-Control", "no-store")
+        return answer
 
 
 class OwnedViewSet(APIView, GenericViewSet[Model]):
