@@ -6,12 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
 
 from accounts.models import User
 from apikeys.services import api_key_create
 from backtests.models import Backtest
-from bots.models import BotConfig, BotState
-from trading.models import Trade
+from bots.models import BotConfig, BotState, PositionType
+from trading.models import Symbol, SymbolList, Trade
 
 
 def make_user(email: str = "owner@example.com", **values: Any) -> User:
@@ -73,6 +74,20 @@ def make_backtest(user: User, **values: Any) -> Backtest:
             **values,
         }
     )
+
+
+def make_symbols() -> None:
+    """Make a list of symbols for each market, as if it had just been fetched."""
+    now = timezone.now()
+    for market in PositionType.values:
+        SymbolList.objects.create(market=market, fetched_at=now, tried_at=now)
+        Symbol.objects.create(
+            market=market,
+            symbol="BTCUSDT",
+            base_asset="BTC",
+            quote_asset="USDT",
+            status="TRADING",
+        )
 
 
 def make_one_of_everything(user: User, number: int = 0) -> dict[str, int]:

@@ -27,8 +27,17 @@ MALFORMED = [
     ("ALLOWED_HOSTS", "https://wrong.example.com"),
     ("ACCESS_TOKEN_EXPIRE_MINUTES", "9999999999"),
     ("ALLOWED_HOSTS", "wrong.example.com:8123"),
+    ("BINANCE_FUTURES_URL", "http://fapi.example.com"),
+    ("BINANCE_FUTURES_URL", "https://hunter2@fapi.example.com"),
+    ("BINANCE_SPOT_URL", "http://127.0.0.1.example.com"),
+    ("BINANCE_SPOT_URL", "https://api.example.com/path"),
+    ("BINANCE_SPOT_URL", "file:///etc/passwd"),
     ("BIND", "8123"),
     ("BIND", "127.0.0.1:81234"),
+    ("CORS_ALLOWED_ORIGINS", "wrong.example.com"),
+    ("CORS_ALLOWED_ORIGINS", "https://wrong.example.com/"),
+    ("CORS_ALLOWED_ORIGINS", "https://Wrong.example.com"),
+    ("CORS_ALLOWED_ORIGINS", "https://*.example.com"),
     ("CSRF_TRUSTED_ORIGINS", "wrong.example.com"),
     ("CSRF_TRUSTED_ORIGINS", "https://wrong.example.com/path"),
     ("CSRF_TRUSTED_ORIGINS", "://wrong"),
@@ -99,6 +108,33 @@ def test_setting_malformed_stops_with_its_name_and_an_example(
 @pytest.mark.sqlite
 def test_every_setting_is_among_the_malformed() -> None:
     assert {name for name, _ in MALFORMED} == env.names - ELSEWHERE
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("", "[] False"),
+        ("https://a.example.com,http://b:3000", "2 False"),
+        ("*", "[] True"),
+    ],
+)
+def test_every_origin_is_let_in_only_where_it_is_written(
+    value: str, found: str
+) -> None:
+    code = (
+        "from tradebot.settings import *; "
+        "print(len(CORS_ALLOWED_ORIGINS) or [], CORS_ALLOW_ALL_ORIGINS)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(**SECRETS, CORS_ALLOWED_ORIGINS=value),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.strip() == found
 
 
 @pytest.mark.sqlite

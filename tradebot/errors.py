@@ -22,3 +22,7 @@ class RateLimitError(TradeBotError):
 
 class ConflictError(TradeBotError):
     """What was asked contradicts what is stored; the message says how to resolve it."""
+
+
+class TemporaryError(TradeBotError):
+    """Something outside did not work; trying again later may help."""

@@ -90,6 +90,22 @@ def _check_site(value: str) -> str | None:
     return "must be a URL without a query"
 
 
+def _check_page_origin(value: str) -> str | None:
+    if value == "*":
+        return None
+    # Browsers send it in small letters; it is compared as text.
+    if value == value.lower() and "*" not in value:
+        return _check_origin(value)
+    return "must hold origins in small letters, or only *"
+
+
+def _check_exchange(value: str) -> str | None:
+    here = r"http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])"
+    if re.fullmatch(rf"(?:https://[^\s/?#@:]+|{here})(?::[0-9]{{1,5}})?", value):
+        return None
+    return "must be an address with https:// and without a path"
+
+
 def _check_zone(value: str) -> str | None:
     known = value in zoneinfo.available_timezones()
     return None if known else "must be the name of a time zone"
@@ -166,11 +182,15 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "corsheaders",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    # The first: a browser takes no redirect for a preflight, and shows no error to a
+    # page that these headers do not let in.
+    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tradebot.api.middleware.OptionalSlashMiddleware",
@@ -332,6 +352,27 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "tradebot.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
+# Origins whose pages may use the API; * are those of all. Without cookies in any case:
+# a page has to know a token.
+CORS_ALLOWED_ORIGINS = env.words(
+    "CORS_ALLOWED_ORIGINS",
+    default=",",
+    example="https://app.example.com",
+    check=_check_page_origin,
+)
+CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ALLOWED_ORIGINS
+if CORS_ALLOW_ALL_ORIGINS:
+    CORS_ALLOWED_ORIGINS = []
+CORS_URLS_REGEX = r"/(?:api/v1/|health|openapi\.json)"
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "last-event-id"]
+CORS_EXPOSE_HEADERS = [
+    "Age",
+    "Cache-Status",
+    "Content-Disposition",
+    "Link",
+    "Retry-After",
+    "X-Total-Count",
+]
 SPECTACULAR_SETTINGS = {
     "TITLE": "TradeBot API",
     "VERSION": __version__,
@@ -346,6 +387,22 @@ SPECTACULAR_SETTINGS = {
     "PATH_CONVERTER_OVERRIDES": {"id": {"type": "integer", "minimum": 1}},
     "ENUM_NAME_OVERRIDES": {"PositionType": "bots.models.PositionType"},
 }
+
+# --- Exchange ---------------------------------------------------------------------
+# Asked for what it tells everybody; see trading/exchange_info.py.
+
+BINANCE_SPOT_URL = env.text(
+    "BINANCE_SPOT_URL",
+    default="https://api.binance.com",
+    example="https://data-api.binance.vision",
+    check=_check_exchange,
+)
+BINANCE_FUTURES_URL = env.text(
+    "BINANCE_FUTURES_URL",
+    default="https://fapi.binance.com",
+    example="https://fapi.binance.com",
+    check=_check_exchange,
+)
 
 # --- Logging ----------------------------------------------------------------------
 

@@ -2,20 +2,18 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.renderers import OpenApiJsonRenderer2
-from drf_spectacular.views import (
-    SpectacularJSONAPIView,
-    SpectacularRedocView,
-    SpectacularSwaggerView,
-)
+from drf_spectacular.views import SpectacularJSONAPIView
 
 import tradebot.api.paths  # noqa: F401  # registers <id:…>
-from tradebot.api.views import HealthView
+from tradebot.api.documents import RedocView, SwaggerView
+from tradebot.api.health import HealthView, ReadyView
 
 api = [
     path("", include("accounts.api.urls")),
+    # Before those of the keys, which take its "balance" for an id.
+    path("", include("trading.api.urls")),
     path("", include("apikeys.api.urls")),
     path("", include("bots.api.urls")),
-    path("", include("trading.api.urls")),
     path("", include("backtests.api.urls")),
 ]
 
@@ -28,18 +26,15 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     path("health", HealthView.as_view(), name="health"),
+    path("health/ready", ReadyView.as_view(), name="ready"),
     path(
         "openapi.json",
         # The renderer whose media type is plain application/json.
         SpectacularJSONAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2]),
         name="schema",
     ),
-    path("docs", SpectacularSwaggerView.as_view(), name="swagger"),
-    path(
-        "redoc",
-        SpectacularRedocView.as_view(template_name="tradebot/redoc.html"),
-        name="redoc",
-    ),
+    path("docs", SwaggerView.as_view(), name="swagger"),
+    path("redoc", RedocView.as_view(), name="redoc"),
 ]
 
 handler400 = "tradebot.api.problems.bad_request"

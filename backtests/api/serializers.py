@@ -18,6 +18,7 @@ from tradebot.api.fields import (
     parse_number,
 )
 from tradebot.api.serializers import ModelSerializer
+from trading.api.serializers import SymbolSerializer
 
 _MAX_LEVERAGE = 125
 _DEFAULT_LEVERAGE = 10
@@ -38,6 +39,36 @@ class BacktestFilters(serializers.Serializer[Any]):
     symbol = CharField(required=False)
     interval = CharField(required=False)
     market_type = ChoiceField(choices=PositionType.choices, required=False)
+
+
+class MarketTypeField(ChoiceField):
+    """spot or futures, in whatever case."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=PositionType.choices, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(
+            data.lower() if isinstance(data, str) else data
+        )
+
+
+class BacktestRequest(serializers.Serializer[Any]):
+    """What to try: a strategy's parameters on the candles of some days."""
+
+    symbol = CharField()
+    interval = CharField()
+    start_date = serializers.DateField(input_formats=["%Y-%m-%d"])
+    end_date = serializers.DateField(input_formats=["%Y-%m-%d"])
+    market_type = MarketTypeField(default=PositionType.SPOT)
+    parameters = serializers.DictField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["end_date"] < attrs["start_date"]:
+            raise serializers.ValidationError(
+                {"end_date": "This day is before start_date."}, code="reversed"
+            )
+        return attrs
 
 
 class BacktestSummarySerializer(ModelSerializer[Backtest]):
@@ -151,6 +182,21 @@ class BacktestListAnswer(serializers.Serializer[Any]):
 class BacktestDetailAnswer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["success"])
     data = BacktestSerializer()  # type: ignore[assignment]  # a field
+
+
+class MarketSymbolSerializer(SymbolSerializer):
+    market_type = CharField()
+
+
+class MarketSymbolsSerializer(serializers.Serializer[Any]):
+    market_type = CharField()
+    symbols = MarketSymbolSerializer(many=True)
+    count = serializers.IntegerField()
+
+
+class MarketSymbolsAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=["success"])
+    data = MarketSymbolsSerializer()  # type: ignore[assignment]  # a field
 
 
 class BacktestDeletedAnswer(serializers.Serializer[Any]):

@@ -1,8 +1,37 @@
+from http import HTTPStatus
+
 from django.urls import path
 
-from backtests.api.views import BacktestViewSet
+from backtests.api.views import (
+    BacktestViewSet,
+    CacheClearView,
+    CacheInfoView,
+    DownloadViewSet,
+    MarketSymbolsView,
+    RunView,
+)
 
 urlpatterns = [
+    path("backtest/run", RunView.as_view(), name="backtest-run"),
+    path("backtest/cache/info", CacheInfoView.as_view(), name="backtest-cache-info"),
+    path("backtest/cache/clear", CacheClearView.as_view(), name="backtest-cache-clear"),
+    path(
+        "backtest/symbols/<market_type>",
+        MarketSymbolsView.as_view(),
+        name="backtest-symbols",
+    ),
+    *(
+        path(
+            f"backtest/download/<id:pk>/{kind}.csv",
+            DownloadViewSet.as_view({"get": kind}, problems=problems),
+            name=f"backtest-{kind}-csv",
+        )
+        for kind, problems in (
+            ("daily", {}),
+            ("monthly", {}),
+            ("trades", {"GET": (HTTPStatus.NOT_IMPLEMENTED,)}),
+        )
+    ),
     path(
         "backtest/list", BacktestViewSet.as_view({"get": "list"}), name="backtest-list"
     ),

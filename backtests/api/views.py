@@ -1,12 +1,17 @@
-"""The caller's stored backtests, in the envelope that their clients expect."""
+"""The caller's backtests, in the envelope that their clients expect."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, NoReturn
 
 from django.db.models import F
+from django.http import HttpResponse
 from drf_spectacular.helpers import forced_singular_serializer
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,12 +20,20 @@ from backtests.api.serializers import (
     BacktestDetailAnswer,
     BacktestFilters,
     BacktestListAnswer,
+    BacktestRequest,
     BacktestSerializer,
     BacktestSummarySerializer,
+    MarketSymbolsAnswer,
 )
+from backtests.exports import daily_csv, export_name, monthly_csv
 from backtests.models import Backtest
+from bots.models import PositionType
+from tradebot.api.exceptions import NotBuiltYet
 from tradebot.api.pagination import HeaderPagination
-from tradebot.api.views import ListMixin
+from tradebot.api.views import APIView, ListMixin, OwnedViewSet
+from trading.api.views import age_headers, pairs_as_json, symbols_of
+
+_MAX_SYMBOLS = 100
 
 
 class NewestPagination(HeaderPagination):
@@ -58,3 +71,109 @@ class BacktestViewSet(ListMixin[Backtest]):
         self.get_object().delete()
         # 200 with a body: the web client reads one.
         return Response({"status": "success", "message": "The backtest is deleted."})
+
+
+class DownloadViewSet(OwnedViewSet[Backtest]):
+    """The results of one of the caller's backtests as CSV."""
+
+    queryset = Backtest.objects.all()
+
+    @extend_schema(
+        operation_id="backtest_daily_csv",
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    def daily(self, request: Request, **kwargs: Any) -> HttpResponse:
+        return self._file("daily", daily_csv)
+
+    @extend_schema(
+        operation_id="backtest_monthly_csv",
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    def monthly(self, request: Request, **kwargs: Any) -> HttpResponse:
+        return self._file("monthly", monthly_csv)
+
+    @extend_schema(operation_id="backtest_trades_csv", responses={})
+    def trades(self, request: Request, **kwargs: Any) -> NoReturn:
+        self.get_object()
+        raise NotBuiltYet(
+            "The trades of a backtest cannot be downloaded yet: they are not stored. "
+            "daily.csv and monthly.csv can be."
+        )
+
+    def _file(self, kind: str, write: Callable[[Backtest], str]) -> HttpResponse:
+        backtest = self.get_object()
+        return HttpResponse(
+            write(backtest),
+            content_type="text/csv; charset=utf-8",
+            headers={
+                # Without quotes, which the name does not need.
+                "Content-Disposition": (
+                    f"attachment; filename={export_name(backtest, kind)}"
+                ),
+            },
+        )
+
+
+class RunView(APIView):
+    """Run a backtest."""
+
+    problems = {"POST": (HTTPStatus.NOT_IMPLEMENTED,)}
+
+    @extend_schema(request=BacktestRequest, responses={})
+    def post(self, request: Request) -> NoReturn:
+        BacktestRequest(data=request.data).is_valid(raise_exception=True)
+        raise NotBuiltYet(
+            "Backtests cannot be run yet. Those that are stored can be read."
+        )
+
+
+class CacheInfoView(APIView):
+    """What candles are kept for backtests."""
+
+    problems = {"GET": (HTTPStatus.NOT_IMPLEMENTED,)}
+
+    @extend_schema(responses={})
+    def get(self, request: Request) -> NoReturn:
+        raise NotBuiltYet("No candles are kept yet, since backtests cannot be run yet.")
+
+
+class CacheClearView(APIView):
+    """Forget the candles that are kept for backtests."""
+
+    methods_with_body = ()
+    problems = {"POST": (HTTPStatus.NOT_IMPLEMENTED,)}
+
+    @extend_schema(request=None, responses={})
+    def post(self, request: Request) -> NoReturn:
+        raise NotBuiltYet("No candles are kept yet, since backtests cannot be run yet.")
+
+
+class MarketSymbolsView(APIView):
+    """The best known symbols of a market, at most a hundred."""
+
+    problems = {"GET": (HTTPStatus.SERVICE_UNAVAILABLE,)}
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                "market_type",
+                OpenApiTypes.STR,
+                OpenApiParameter.PATH,
+                enum=PositionType.values,
+            )
+        ],
+        responses=MarketSymbolsAnswer,
+    )
+    def get(self, request: Request, market_type: str) -> Response:
+        market = market_type.lower()
+        if market not in PositionType.values:
+            raise ParseError("There is no such market. Ask for spot or futures.")
+        symbols = symbols_of(market)
+        listed = [
+            {**pair, "market_type": market}
+            for pair in pairs_as_json(symbols)[:_MAX_SYMBOLS]
+        ]
+        data = {"market_type": market, "symbols": listed, "count": len(listed)}
+        return Response(
+            {"status": "success", "data": data}, headers=age_headers(symbols)
+        )

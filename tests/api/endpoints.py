@@ -20,7 +20,9 @@ def _declared() -> dict[tuple[str, str], Any]:
     return {
         (
             method.upper(),
-            re.sub(r"\{.*?\}", "1", path).removeprefix("/api/v1"),
+            re.sub(r"\{.*?\}", "1", path.replace("{market_type}", "spot")).removeprefix(
+                "/api/v1"
+            ),
         ): operation
         for path, methods in document()["paths"].items()
         if path.startswith("/api/v1/")
@@ -29,13 +31,16 @@ def _declared() -> dict[tuple[str, str], Any]:
 
 
 def operations() -> list[tuple[str, str]]:
-    """Return the method and the path of every operation; ``1`` for ids in paths."""
+    """Return the method and the path of every operation.
+
+    Ids in paths are ``1``, a market is ``spot``.
+    """
     return list(_declared())
 
 
 def writes() -> list[tuple[str, str]]:
     """Return the operations that read a body."""
-    return [one for one in operations() if one[0] in {"POST", "PUT", "PATCH"}]
+    return [one for one, content in _declared().items() if "requestBody" in content]
 
 
 def protected() -> list[tuple[str, str]]:
@@ -45,6 +50,8 @@ def protected() -> list[tuple[str, str]]:
         "/auth/register",
         "/auth/forgot-password",
         "/auth/reset-password",
+        "/symbols/spot",
+        "/symbols/futures",
     }
     return [one for one in operations() if one[1] not in public]
 

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from tests.api.endpoints import operations, with_ids
 from tests.clients import JSONClient
-from tests.factories import make_one_of_everything
+from tests.factories import make_one_of_everything, make_symbols
 
 READS = [path for method, path in operations() if method == "GET"]
 
@@ -23,6 +23,7 @@ def queries(api: JSONClient, path: str) -> list[str]:
 
 
 def test_reads_take_as_many_queries_for_more_rows(api: JSONClient, user: User) -> None:
+    make_symbols()
     ids = make_one_of_everything(user)
     paths = [with_ids(path, ids) for path in READS]
     before = {path: queries(api, path) for path in paths}

@@ -60,6 +60,15 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
         "realized_pnl": -_EXACT,
         "timestamp": _WHEN,
     },
+    ("trading", "SymbolList"): {"market": "spot", "fetched_at": _WHEN},
+    ("trading", "Symbol"): {
+        "market": "spot",
+        "symbol": "BTCUSDT",
+        "base_asset": "BTC",
+        "quote_asset": "USDT",
+        "status": "TRADING",
+        "tick_size": _EXACT,
+    },
     ("backtests", "Backtest"): {
         "user_id": 1,
         "symbol": "BTCUSDT",

@@ -1,4 +1,4 @@
-"""Serve every API path with and without its last slash."""
+"""Serve paths with and without their last slash, and pages of other origins."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ them. The details never repeat what was submitted: it may be a secret.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -182,6 +183,8 @@ def _refused(exc: exceptions.APIException, context: dict[str, Any]) -> HttpRespo
     headers = {}
     if challenge := getattr(exc, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
+    if (wait_s := getattr(exc, "wait", None)) is not None:
+        headers["Retry-After"] = str(math.ceil(wait_s))
     match exc:
         case exceptions.NotAuthenticated():
             detail = (

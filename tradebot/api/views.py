@@ -1,4 +1,4 @@
-"""What the views of all apps share, and the one that belongs to none."""
+"""What the views of all apps share."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from django.db import models
 from django.http import Http404, HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import BasePagination
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
@@ -26,8 +24,6 @@ from tradebot.api.serializers import ModelSerializer, answer_rows
 
 Model = TypeVar("Model", bound=models.Model)
 
-_WITH_BODY = {"POST", "PUT", "PATCH"}
-
 
 class APIView(RestAPIView):
     """A view that refuses what no login would mend before it asks for one.
@@ -39,15 +35,25 @@ class APIView(RestAPIView):
     # The status codes of problems that cannot be told from the operation itself, by
     # method; for the OpenAPI document.
     problems: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    # What comes with others is ignored.
+    methods_with_body: ClassVar[tuple[str, ...]] = ("POST", "PUT", "PATCH")
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         method = (request.method or "").lower()
         if method not in self.http_method_names or not hasattr(self, method):
             self.http_method_not_allowed(request)
-        if request.method in _WITH_BODY:
+        if request.method in self.methods_with_body:
             _ = request.data
         super().initial(request, *args, **kwargs)
+
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Response:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        # Tokens and balances are not for the disk of a browser.
+        answer.setdefault("Cache-Control", "no-store")
+        return answer
 
 
 class OwnedViewSet(APIView, GenericViewSet[Model]):
@@ -142,26 +148,3 @@ class CRUDViewSet(
 
     def perform_destroy(self, instance: Model) -> None:
         self.delete_row(instance)
-
-
-@extend_schema(tags=["health"])
-class HealthView(APIView):
-    """Say that the process is alive, without asking the database."""
-
-    authentication_classes = []
-    permission_classes = [AllowAny]
-
-    @extend_schema(
-        responses={
-            (200, "application/json"): {
-                "type": "object",
-                "properties": {
-                    "status": {"type": "string", "const": "healthy"},
-                    "service": {"type": "string", "const": "tradebot-backend"},
-                },
-                "required": ["status", "service"],
-            }
-        }
-    )
-    def get(self, request: Request) -> Response:
-        return Response({"status": "healthy", "service": "tradebot-backend"})

@@ -122,6 +122,15 @@ class ReportPeriod(Serializer[Any]):
     end_date = EndOfTimeRangeField(required=False, source="trades__timestamp__lte")
 
 
+class SymbolSerializer(Serializer[Any]):
+    """A pair that is traded."""
+
+    symbol = CharField()
+    baseAsset = CharField(source="base_asset")
+    quoteAsset = CharField(source="quote_asset")
+    status = CharField()
+
+
 class PerformanceSerializer(Serializer[Any]):
     """What came of a bot. Money is in the quote asset of its symbol, fees deducted."""
 

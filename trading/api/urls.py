@@ -1,16 +1,22 @@
 from django.urls import path
 
+from bots.models import PositionType
 from tradebot.api import paths
+from trading.api.runner import BalanceView, StartView, StopView
 from trading.api.views import (
     BotTradeViewSet,
     PerformanceView,
     SummaryView,
+    SymbolsView,
     TradeViewSet,
 )
 
 urlpatterns = [
     path("trades/", TradeViewSet.as_view(paths.COLLECTION), name="trade-list"),
     path("bots/summary", SummaryView.as_view(), name="bot-summary"),
+    path("bots/<id:bot_config_id>/start", StartView.as_view(), name="bot-start"),
+    path("bots/<id:bot_config_id>/stop", StopView.as_view(), name="bot-stop"),
+    path("api-keys/balance", BalanceView.as_view(), name="api-key-balance"),
     path(
         "bots/<id:bot_config_id>/performance",
         PerformanceView.as_view(),
@@ -20,6 +26,16 @@ urlpatterns = [
         "bots/<id:bot_config_id>/trades",
         BotTradeViewSet.as_view({"get": "list"}),
         name="bot-trades",
+    ),
+    path(
+        "symbols/spot",
+        SymbolsView.as_view(market=PositionType.SPOT),
+        name="symbols-spot",
+    ),
+    path(
+        "symbols/futures",
+        SymbolsView.as_view(market=PositionType.FUTURES),
+        name="symbols-futures",
     ),
     path("trades/<id:pk>", TradeViewSet.as_view(paths.MEMBER), name="trade-detail"),
 ]

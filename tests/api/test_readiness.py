@@ -1,0 +1,171 @@
+"""Whether the process can serve, as it tells anybody who asks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client, override_settings
+
+from tests.api.endpoints import document
+from tests.clients import read
+from tradebot import readiness
+from tradebot.readiness import Probe, Readiness
+
+
+@pytest.fixture(autouse=True)
+def _first_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "probe", Probe())
+
+
+@pytest.fixture
+def database(migrated_database: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
+    """A database of its own in the place of the default one."""
+    default = connections["default"]
+    connections["default"] = migrated_database
+    yield migrated_database
+    connections["default"] = default
+
+
+def answer(status: int) -> dict[str, Any]:
+    response = Client().get("/health/ready", headers={"Authorization": "Bearer x"})
+    assert response.headers["Content-Type"] == "application/json"
+    content: dict[str, Any] = read(response, status)  # type: ignore[arg-type]
+    return content
+
+
+def behind(recorder: MigrationRecorder) -> None:
+    recorder.record_unapplied("trading", "0008_create_symbol_tables")
+
+
+def ahead(recorder: MigrationRecorder) -> None:
+    recorder.record_applied("trading", "9999_of_tomorrow")
+
+
+def neither(recorder: MigrationRecorder) -> None:
+    behind(recorder)
+    ahead(recorder)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "migrations"),
+    [
+        (lambda recorder: None, 200, "ok"),
+        (behind, 503, "behind"),
+        (ahead, 200, "ahead"),
+        (neither, 503, "other version"),
+    ],
+)
+def test_schema_is_compared_with_the_code(
+    database: BaseDatabaseWrapper,
+    change: Callable[[MigrationRecorder], None],
+    status: int,
+    migrations: str,
+) -> None:
+    change(MigrationRecorder(database))
+
+    assert answer(status) == {
+        "status": "ready" if status == 200 else "not ready",
+        "database": "ok",
+        "migrations": migrations,
+    }
+
+
+def test_database_without_tables_is_behind(empty_database: BaseDatabaseWrapper) -> None:
+    found = readiness.look(empty_database)
+
+    assert found == Readiness(database="ok", migrations="behind")
+
+
+@pytest.fixture
+def closed_port(database: BaseDatabaseWrapper) -> Iterator[None]:
+    """A PostgreSQL server that is away, as the default database."""
+    settings = {
+        **database.settings_dict,
+        "ENGINE": "tradebot.postgresql",
+        "NAME": "away",
+        "HOST": "127.0.0.1",
+        "PORT": "1",
+        "OPTIONS": {},
+    }
+    connections.databases["away"] = settings
+    connections["default"] = connections["away"]
+    yield
+    del connections["away"]
+    del connections.databases["away"]
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("closed_port")
+def test_database_that_is_away_is_told_without_details() -> None:
+    assert answer(503) == {
+        "status": "not ready",
+        "database": "unreachable",
+        "migrations": "unknown",
+    }
+
+
+@pytest.mark.alike
+def test_document_has_both_answers() -> None:
+    responses = document()["paths"]["/health/ready"]["get"]["responses"]
+
+    assert {
+        status: set(response["content"]) for status, response in responses.items()
+    } == {"200": {"application/json"}, "503": {"application/json"}}
+
+
+@pytest.mark.alike
+@override_settings(SECURE_SSL_REDIRECT=True)
+@pytest.mark.usefixtures("database")
+def test_answer_is_not_a_redirect_to_https() -> None:
+    assert answer(200)["status"] == "ready"
+
+
+@pytest.mark.alike
+def test_many_who_ask_are_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    good = Readiness(database="ok", migrations="ok")
+
+    def look(connection: BaseDatabaseWrapper) -> Readiness:
+        looks.append(connection)
+        return good
+
+    monkeypatch.setattr(readiness, "look", look)
+    probe = Probe()
+
+    assert [probe.read() for _ in range(5)] == [good] * 5
+    assert len(looks) == 1
+
+    monkeypatch.setattr(readiness, "KEPT_S", 0)
+    probe.read()
+    assert len(looks) == 2
+
+
+@pytest.mark.alike
+def test_database_that_hangs_is_unreachable_for_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, done = threading.Event(), threading.Event()
+
+    def hang(connection: BaseDatabaseWrapper) -> Readiness:
+        asked.set()
+        done.wait(timeout=10)
+        return Readiness(database="ok", migrations="ok")
+
+    monkeypatch.setattr(readiness, "look", hang)
+    monkeypatch.setattr(readiness, "WAIT_S", 0.05)
+    probe = Probe()
+    first = threading.Thread(target=probe.read)
+    first.start()
+    assert asked.wait(timeout=10)
+
+    assert probe.read().database == "unreachable"
+
+    done.set()
+    first.join()
+    assert probe.read().ready

@@ -1,0 +1,76 @@
+"""How the process is, for load balancers and supervisors."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tradebot import readiness
+from tradebot.api.views import APIView
+
+
+@extend_schema(tags=["health"])
+class HealthView(APIView):
+    """Say that the process is alive, without asking the database."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        responses={
+            (200, "application/json"): {
+                "type": "object",
+                "properties": {
+                    "status": {"type": "string", "const": "healthy"},
+                    "service": {"type": "string", "const": "tradebot-backend"},
+                },
+                "required": ["status", "service"],
+            }
+        }
+    )
+    def get(self, request: Request) -> Response:
+        return Response({"status": "healthy", "service": "tradebot-backend"})
+
+
+_READINESS = {
+    "type": "object",
+    "properties": {
+        "status": {"enum": ["ready", "not ready"]},
+        "database": {"enum": ["ok", "unreachable"]},
+        "migrations": {"enum": ["ok", "behind", "ahead", "other version", "unknown"]},
+    },
+    "required": ["status", "database", "migrations"],
+}
+
+
+@extend_schema(tags=["health"])
+class ReadyView(APIView):
+    """Say whether the process can serve: 503 where it cannot.
+
+    What it found is a few seconds old at most. On a schema ahead of the code it can,
+    on one that is behind or of another version it cannot.
+    """
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        responses={
+            (200, "application/json"): _READINESS,
+            (503, "application/json"): _READINESS,
+        }
+    )
+    def get(self, request: Request) -> Response:
+        found = readiness.probe.read()
+        return Response(
+            {
+                "status": "ready" if found.ready else "not ready",
+                "database": found.database,
+                "migrations": found.migrations,
+            },
+            status=HTTPStatus.OK if found.ready else HTTPStatus.SERVICE_UNAVAILABLE,
+        )

@@ -1,0 +1,80 @@
+"""Whether this process can serve: the database answers and has a schema that fits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from django.db import Error, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tradebot.schema.faults import PreflightError
+from tradebot.schema.version import read_version
+
+logger = logging.getLogger(__name__)
+
+KEPT_S = 3.0
+WAIT_S = 2.0
+
+# By the exit code of SchemaVersion.
+_MIGRATIONS = {0: "ok", 1: "behind", 3: "ahead", 4: "other version"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What there is, in words that tell a stranger nothing."""
+
+    database: str
+    """``ok`` or ``unreachable``."""
+    migrations: str
+    """``ok``, ``behind``, ``ahead``, ``other version`` or ``unknown``."""
+
+    @property
+    def ready(self) -> bool:
+        """Say whether a server would start, which it does on a schema ahead of it."""
+        return self.database == "ok" and self.migrations in {"ok", "ahead"}
+
+
+_UNREACHABLE = Readiness(database="unreachable", migrations="unknown")
+
+
+def look(connection: BaseDatabaseWrapper) -> Readiness:
+    """Ask a database how it stands to the code."""
+    try:
+        version = read_version(connection)
+    except PreflightError as error:
+        logger.warning("Not ready: %s", error)
+        return Readiness(database="ok", migrations="unknown")
+    except Error as error:
+        logger.warning("Not ready: %s", str(error).partition("\n")[0])
+        return _UNREACHABLE
+    return Readiness(database="ok", migrations=_MIGRATIONS[version.exit_code])
+
+
+class Probe:
+    """Looks for all who ask, at most once in three seconds.
+
+    While a look takes longer than two seconds, the database does not answer.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found = _UNREACHABLE
+        self._looked_at = float("-inf")
+
+    def read(self) -> Readiness:
+        if not self._lock.acquire(timeout=WAIT_S):
+            return _UNREACHABLE
+        try:
+            if time.monotonic() - self._looked_at > KEPT_S:
+                self._found = look(connection)
+                self._looked_at = time.monotonic()
+            return self._found
+        finally:
+            self._lock.release()
+
+
+probe = Probe()
+"""The one of this process."""
