@@ -171,6 +171,8 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    # The first: what those after it refuse is told in a language too.
+    "tradebot.api.middleware.LanguageMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tradebot.api.middleware.OptionalSlashMiddleware",
@@ -264,6 +266,13 @@ NAIVE_TIMES_ZONE = (
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TIME_ZONE = "UTC"
 USE_TZ = True
+
+# --- Languages --------------------------------------------------------------------
+# Of the API's messages. Everything else is in English.
+
+USE_I18N = True
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("tr", "Turkish")]
 
 # --- Users ------------------------------------------------------------------------
 

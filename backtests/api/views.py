@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import F
+from django.utils.translation import gettext, gettext_lazy
 from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -19,6 +20,7 @@ from backtests.api.serializers import (
     BacktestSummarySerializer,
 )
 from backtests.models import Backtest
+from tradebot.api.languages import language_headers
 from tradebot.api.pagination import HeaderPagination
 from tradebot.api.views import ListMixin
 
@@ -31,6 +33,7 @@ class BacktestViewSet(ListMixin[Backtest]):
     """The caller's stored backtests, the newest first."""
 
     queryset = Backtest.objects.order_by(F("created_at").desc(nulls_last=True), "-id")
+    missing = gettext_lazy("You have no backtest with this id.")
     filters = BacktestFilters
     pagination_class = NewestPagination
 
@@ -57,4 +60,7 @@ class BacktestViewSet(ListMixin[Backtest]):
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         self.get_object().delete()
         # 200 with a body: the web client reads one.
-        return Response({"status": "success", "message": "The backtest is deleted."})
+        return Response(
+            {"status": "success", "message": gettext("The backtest is deleted.")},
+            headers=language_headers(),
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -79,6 +80,7 @@ class TradeViewSet(CRUDViewSet[Trade]):
     """The caller's trades. POST brings one in; it is not sent to an exchange."""
 
     queryset = Trade.objects.order_by("id")
+    missing = gettext_lazy("You have no trade with this id.")
     serializer_class = TradeSerializer
     filters = TradeFilters
     problems = {"POST": (404, 409), "PUT": (409,), "PATCH": (409,)}
