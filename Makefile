@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full lint verify format
+.PHONY: help run test test-full lint verify format messages
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest -n logical $(ARGS)
 
@@ -33,6 +33,9 @@ lint: .venv/test ## Check style and types, then the migrations as verify does
 verify: .venv/test ## Check that the migrations can be applied, undone, resumed, scripted
 	DJANGO_SETTINGS_MODULE=tests.settings \
 		$(PYTHON) -m tests.with_postgres $(PYTHON) manage.py verify
+
+messages: .venv/test ## Bring the Turkish catalogue up to date with the code
+	$(PYTHON) -m tests.messages
 
 format: .venv/test ## Bring the code into shape
 	$(PYTHON) -m ruff check --fix .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email_validator
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 MAX_LENGTH = 254
 # With a display name around the address; more is not worth parsing.
@@ -28,5 +29,6 @@ def normalize_address(text: str) -> str:
             if len(address) <= MAX_LENGTH:
                 return address
     raise ValidationError(
-        "Enter a valid e-mail address, such as name@example.com.", code="invalid"
+        gettext("Enter a valid e-mail address, such as name@example.com."),
+        code="invalid",
     )

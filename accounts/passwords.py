@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 from accounts.hashers import MAX_BYTES
 
@@ -24,33 +25,37 @@ class PasswordPolicyValidator:
                 (
                     len(password) >= MIN_LENGTH,
                     "password_too_short",
-                    f"The password must have at least {MIN_LENGTH} characters.",
+                    gettext("The password must have at least %(count)s characters.")
+                    % {"count": MIN_LENGTH},
                 ),
                 (
                     len(password.encode("utf-8", "surrogatepass")) <= MAX_BYTES,
                     "password_too_long",
-                    f"The password must have at most {MAX_BYTES} bytes.",
+                    gettext("The password must have at most %(count)s bytes.")
+                    % {"count": MAX_BYTES},
                 ),
                 (
                     any(character.islower() for character in password),
                     "password_no_lower",
-                    "The password must contain a lower-case letter.",
+                    gettext("The password must contain a lower-case letter."),
                 ),
                 (
                     any(character.isupper() for character in password),
                     "password_no_upper",
-                    "The password must contain an upper-case letter.",
+                    gettext("The password must contain an upper-case letter."),
                 ),
                 (
                     any(character.isdigit() for character in password),
                     "password_no_digit",
-                    "The password must contain a digit.",
+                    gettext("The password must contain a digit."),
                 ),
                 (
                     any(not character.isalnum() for character in password),
                     "password_no_symbol",
-                    "The password must contain a character that is neither a letter "
-                    "nor a digit.",
+                    gettext(
+                        "The password must contain a character that is neither a "
+                        "letter nor a digit."
+                    ),
                 ),
             )
             if not kept

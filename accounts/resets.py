@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.mail import send_mail
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import get_language, gettext, override
 
 from accounts.models import User
 from tradebot.errors import MisconfiguredError, TradeBotError
@@ -32,26 +33,25 @@ _sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail")
 
 
 class MailOffError(MisconfiguredError):
-    """This server sends no e-mail. Ask its operator to set your password, or to set
-    EMAIL_URL.
-    """
+    """EMAIL_URL is not set: nothing can be mailed."""
 
 
 class ResetTokenError(TradeBotError):
-    """This link is not valid or has expired. Ask for another one."""
+    """A token is unknown, used up, replaced or too old."""
 
 
 class ResetInactiveError(TradeBotError):
-    """This user is inactive. Ask the operator to activate it."""
+    """A token is good, but its user may not log in."""
 
 
 def reset_request(*, email: str) -> None:
     """Have a link mailed to the user of this address, where there is an active one.
 
+    The mail is in the language that is active.
     Returns at once and says nothing about that. Raises MailOffError.
     """
     if settings.EMAIL_BACKEND == "django.core.mail.backends.dummy.EmailBackend":
-        raise MailOffError(" ".join((MailOffError.__doc__ or "").split()))
+        raise MailOffError
     if not _waiting.acquire(blocking=False):
         logger.error(
             "A mail for a password reset was given up: %s are waiting to be sent. Look "
@@ -59,7 +59,7 @@ def reset_request(*, email: str) -> None:
             _MAX_WAITING,
         )
         return
-    _sender.submit(_send, email)
+    _sender.submit(_send, email, get_language())
 
 
 def reset_send(*, email: str, now: dt.datetime) -> None:
@@ -72,11 +72,14 @@ def reset_send(*, email: str, now: dt.datetime) -> None:
         reset_token=_digest(token), reset_token_expires=now + LIFETIME
     )
     send_mail(
-        "Reset your TradeBot password",
-        "Somebody, you hopefully, wants to set a new password for this address on "
-        "TradeBot. This link does it, once and within an hour:\n\n"
-        f"{settings.FRONTEND_URL}/reset-password?token={token}\n\n"
-        "If it was not you, do nothing: your password stays as it is.\n",
+        gettext("Reset your TradeBot password"),
+        gettext(
+            "Somebody, you hopefully, wants to set a new password for this address on "
+            "TradeBot. This link does it, once and within an hour:\n\n"
+            "%(link)s\n\n"
+            "If it was not you, do nothing: your password stays as it is.\n"
+        )
+        % {"link": f"{settings.FRONTEND_URL}/reset-password?token={token}"},
         None,
         [user.email],
     )
@@ -92,9 +95,9 @@ def reset_finish(*, token: str, password: str, now: dt.datetime) -> None:
     open_resets = User.objects.filter(reset_token=digest, reset_token_expires__gt=now)
     user = open_resets.first()
     if user is None:
-        raise ResetTokenError(ResetTokenError.__doc__)
+        raise ResetTokenError
     if not user.is_active:
-        raise ResetInactiveError(ResetInactiveError.__doc__)
+        raise ResetInactiveError
     user.set_password(password)  # slow: the token may be used up meanwhile
     done = open_resets.filter(pk=user.pk, is_active=True).update(
         password=user.password,
@@ -104,12 +107,13 @@ def reset_finish(*, token: str, password: str, now: dt.datetime) -> None:
         updated_at=now,
     )
     if not done:
-        raise ResetTokenError(ResetTokenError.__doc__)
+        raise ResetTokenError
 
 
-def _send(email: str) -> None:
+def _send(email: str, language: str | None) -> None:
     try:
-        reset_send(email=email, now=timezone.now())
+        with override(language):
+            reset_send(email=email, now=timezone.now())
     except Exception as error:
         # Its text, and a traceback, may have the address or the token in it.
         logger.error(

@@ -6,6 +6,7 @@ import datetime as dt
 import unicodedata
 
 from django.db import connection, transaction
+from django.utils.translation import gettext
 
 from accounts import limits
 from accounts.hashers import algorithm_of, hash_otherwise
@@ -48,7 +49,9 @@ def user_register(*, email: str, password: str) -> User:
         _lock_email(email)
         if User.objects.with_email(email).exists():
             raise ConflictError(
-                "This e-mail address is already registered. Log in, or use another."
+                gettext(
+                    "This e-mail address is already registered. Log in, or use another."
+                )
             )
         user.save()
     return user

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.models import User
 from apikeys import crypto
@@ -41,7 +42,13 @@ def api_key_update(*, api_key: APIKey, values: Mapping[str, Any]) -> APIKey:
     _lock_keys_of(api_key.user_id)
     key = api_key_lock(pk=api_key.pk)
     if _assign(key, values):
-        _refuse_while_bots_run(key, "changing its credentials")
+        _refuse_while_bots_run(
+            key,
+            gettext(
+                "Running bots use this API key: %(bots)s. Stop them before changing "
+                "its credentials."
+            ),
+        )
     key.save()
     return key
 
@@ -53,7 +60,12 @@ def api_key_delete(*, api_key: APIKey) -> None:
     Raises ConflictError where one of them is running.
     """
     key = api_key_lock(pk=api_key.pk)
-    _refuse_while_bots_run(key, "deleting it")
+    _refuse_while_bots_run(
+        key,
+        gettext(
+            "Running bots use this API key: %(bots)s. Stop them before deleting it."
+        ),
+    )
     key.bot_configs.update(api_key=None, is_active=False, updated_at=timezone.now())
     key.delete()
 
@@ -81,7 +93,9 @@ def _assign(key: APIKey, values: Mapping[str, Any]) -> bool:
         key.label = values["label"]
         if key.label is not None and others.filter(label=key.label).exists():
             raise ConflictError(
-                "You have an API key with this label already. Choose another label."
+                gettext(
+                    "You have an API key with this label already. Choose another label."
+                )
             )
     changed = False
     for name, column in _ENCRYPTED.items():
@@ -98,8 +112,11 @@ def _refuse_duplicate(api_key: str, others: Any) -> None:
     for other in others.only("encrypted_api_key", "label"):
         if _decrypt(other.encrypted_api_key) == api_key:
             raise ConflictError(
-                f"You have stored this API key already, as number {other.pk}. Change "
-                "or delete that one."
+                gettext(
+                    "You have stored this API key already, as number %(id)s. Change or "
+                    "delete that one."
+                )
+                % {"id": other.pk}
             )
 
 
@@ -111,11 +128,8 @@ def _decrypt(token: str) -> str | None:
         return None
 
 
-def _refuse_while_bots_run(key: APIKey, action: str) -> None:
+def _refuse_while_bots_run(key: APIKey, message: str) -> None:
     bots = key.bot_configs.select_for_update().order_by("pk")
     running = [str(bot.pk) for bot in bots if bot.is_active]
     if running:
-        raise ConflictError(
-            f"Running bots use this API key: {', '.join(running)}. Stop them before "
-            f"{action}."
-        )
+        raise ConflictError(message % {"bots": ", ".join(running)})

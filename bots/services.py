@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.models import User
 from apikeys.models import APIKey
@@ -59,7 +60,9 @@ def bot_state_create(*, bot: BotConfig, values: Mapping[str, Any]) -> BotState:
     """
     bot = _lock_stopped(bot.pk)
     if BotState.objects.filter(pk=bot.pk).exists():
-        raise ConflictError("This bot has a state already. Change it with PUT.")
+        raise ConflictError(
+            gettext("This bot has a state already. Change it with PUT.")
+        )
     return BotState.objects.create(bot_config=bot, **values)
 
 
@@ -93,7 +96,9 @@ def _lock_stopped(pk: int) -> BotConfig:
     bot = bot_config_lock(pk=pk)
     if bot.is_active:
         raise ConflictError(
-            "This bot is running and keeps its state itself. Stop the bot first."
+            gettext(
+                "This bot is running and keeps its state itself. Stop the bot first."
+            )
         )
     return bot
 
@@ -107,5 +112,5 @@ def _lock_key(values: Mapping[str, Any]) -> None:
         api_key_lock(pk=key.pk)
     except APIKey.DoesNotExist:
         raise ConflictError(
-            "This API key has just been deleted. Choose another one."
+            gettext("This API key has just been deleted. Choose another one.")
         ) from None

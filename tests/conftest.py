@@ -11,6 +11,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django.plugin import DjangoDbBlocker
 
+from accounts import resets
 from accounts.hashers import BcryptPasswordHasher
 from accounts.models import User
 from tests.clients import JSONClient
@@ -177,12 +178,25 @@ def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
     memory.ensure_connection()
     connections["default"].ensure_connection()
     memory.connection.backup(connections["default"].connection)
+    _reconnect_sender()
     try:
         yield
     finally:
+        _reconnect_sender()
         connections["default"].close()
         connections.databases["default"] = settings
         connections["default"] = memory
+
+
+def _reconnect_sender() -> None:
+    """Let the thread that mails forget its database: it outlives that of a test."""
+
+    def forget() -> None:
+        # Not close(), which leaves a database in memory open.
+        BaseDatabaseWrapper.close(connections["default"])
+        del connections["default"]
+
+    resets._sender.submit(forget).result(timeout=20)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """The errors of this project: one root, families by what they ask for."""
 
+from django.utils.translation import ngettext
+
 
 class TradeBotError(Exception):
     """Root of all errors that TradeBot raises itself."""
@@ -14,14 +16,21 @@ class RateLimitError(TradeBotError):
 
     def __init__(self, *, retry_after_s: int) -> None:
         super().__init__(
-            f"Too many attempts. Try again in {retry_after_s} "
-            f"second{'' if retry_after_s == 1 else 's'}."
+            ngettext(
+                "Too many attempts. Try again in %(seconds)s second.",
+                "Too many attempts. Try again in %(seconds)s seconds.",
+                retry_after_s,
+            )
+            % {"seconds": retry_after_s}
         )
         self.retry_after_s = retry_after_s
 
 
 class ConflictError(TradeBotError):
-    """What was asked contradicts what is stored; the message says how to resolve it."""
+    """What was asked contradicts what is stored; the message says how to resolve it.
+
+    A client of the API reads it: translate it where it is written.
+    """
 
 
 class TemporaryError(TradeBotError):

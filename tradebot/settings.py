@@ -191,6 +191,8 @@ MIDDLEWARE = [
     # The first: a browser takes no redirect for a preflight, and shows no error to a
     # page that these headers do not let in.
     "corsheaders.middleware.CorsMiddleware",
+    # What those after it refuse is told in a language too.
+    "tradebot.api.middleware.LanguageMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tradebot.api.middleware.OptionalSlashMiddleware",
@@ -284,6 +286,13 @@ NAIVE_TIMES_ZONE = (
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TIME_ZONE = "UTC"
 USE_TZ = True
+
+# --- Languages --------------------------------------------------------------------
+# Of the API's messages. Everything else is in English.
+
+USE_I18N = True
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("tr", "Turkish")]
 
 # --- Users ------------------------------------------------------------------------
 

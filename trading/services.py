@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from accounts.models import User
 from bots.models import BotConfig
@@ -46,6 +47,8 @@ def _refuse_duplicate(values: Mapping[str, Any], *, own: Trade | None = None) ->
     same = Trade.objects.filter(binance_order_id=order_id).only("pk").first()
     if same is not None and same != own:
         raise ConflictError(
-            "A trade with this binance_order_id exists already. An order is stored "
-            "once."
+            gettext(
+                "A trade with this binance_order_id exists already. An order is stored "
+                "once."
+            )
         )

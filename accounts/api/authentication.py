@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.utils.encoding import force_str
+from django.utils.translation import gettext, gettext_lazy
 from rest_framework import status
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import (
@@ -22,7 +23,9 @@ class InactiveUser(APIException):
     """Not 401, on which clients would log in again, in vain."""
 
     status_code = status.HTTP_400_BAD_REQUEST
-    default_detail = "This user is inactive. Ask the operator to activate it."
+    default_detail = gettext_lazy(
+        "This user is inactive. Ask the operator to activate it."
+    )
     default_code = "inactive"
 
 
@@ -37,7 +40,7 @@ class JWTAuthentication(BaseAuthentication):
         user = token_user(token=text)
         if user is None:
             raise AuthenticationFailed(
-                "The access token is invalid or has expired. Log in again."
+                gettext("The access token is invalid or has expired. Log in again.")
             )
         if not user.is_active:
             raise InactiveUser

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext, gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.exceptions import APIException
@@ -27,6 +28,7 @@ from accounts.api.serializers import (
 from accounts.clients import client_of
 from accounts.services import account_of, user_authenticate, user_register
 from accounts.tokens import token_issue
+from tradebot.api.languages import language_headers
 from tradebot.api.views import APIView
 
 
@@ -34,17 +36,24 @@ class WrongCredentials(APIException):
     """401 without a challenge: there is no token that would help."""
 
     status_code = status.HTTP_401_UNAUTHORIZED
-    default_detail = "The e-mail address or the password is wrong."
+    default_detail = gettext_lazy("The e-mail address or the password is wrong.")
     default_code = "wrong_credentials"
 
 
 class MailOff(APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = gettext_lazy(
+        "This server sends no e-mail. Ask its operator to set your password, or to set "
+        "EMAIL_URL."
+    )
     default_code = "mail_off"
 
 
 class UselessReset(APIException):
     status_code = status.HTTP_400_BAD_REQUEST
+    default_detail = gettext_lazy(
+        "This link is not valid or has expired. Ask for another one."
+    )
     default_code = "useless_reset"
 
 
@@ -128,14 +137,13 @@ class ForgotPasswordView(LimitedView):
         limits.take(limits.RESET_MAILS_OF_ACCOUNT, account_of(email), now=now)
         try:
             resets.reset_request(email=email)
-        except resets.MailOffError as error:
-            raise MailOff(str(error)) from None
-        return Response(
-            {
-                "message": "If there is an active user with this e-mail address, a "
-                "link to set a new password is on its way."
-            }
+        except resets.MailOffError:
+            raise MailOff from None
+        message = gettext(
+            "If there is an active user with this e-mail address, a link to set a new "
+            "password is on its way."
         )
+        return Response({"message": message}, headers=language_headers())
 
 
 class ResetPasswordView(LimitedView):
@@ -158,9 +166,12 @@ class ResetPasswordView(LimitedView):
             resets.reset_finish(
                 token=values["token"], password=values["new_password"], now=now
             )
-        except (resets.ResetTokenError, resets.ResetInactiveError) as error:
-            raise UselessReset(str(error)) from None
-        return Response({"message": "The new password is set. Log in with it."})
+        except resets.ResetTokenError:
+            raise UselessReset from None
+        except resets.ResetInactiveError:
+            raise InactiveUser from None
+        message = gettext("The new password is set. Log in with it.")
+        return Response({"message": message}, headers=language_headers())
 
 
 class MeView(APIView):

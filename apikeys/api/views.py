@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext, gettext_lazy
 from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 
@@ -20,6 +21,7 @@ class APIKeyViewSet(CRUDViewSet[APIKey]):
     """The caller's exchange keys."""
 
     queryset = _KEYS
+    missing = gettext_lazy("You have no API key with this id.")
     serializer_class = APIKeySerializer
     filters = APIKeyFilters
     problems = dict.fromkeys(("POST", "PUT", "PATCH", "DELETE"), (409,))
@@ -46,7 +48,7 @@ class DefaultAPIKeyViewSet(
     def get_object(self) -> APIKey:
         key = self.get_queryset().first()
         if key is None:
-            raise NotFound("You have no API key yet. Store one first.")
+            raise NotFound(gettext("You have no API key yet. Store one first."))
         return key
 
     def perform_destroy(self, instance: APIKey) -> None:

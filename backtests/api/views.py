@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from django.db.models import F
 from django.http import HttpResponse
+from django.utils.translation import gettext, gettext_lazy
 from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -29,6 +30,7 @@ from backtests.exports import daily_csv, export_name, monthly_csv
 from backtests.models import Backtest
 from bots.models import PositionType
 from tradebot.api.exceptions import NotBuiltYet
+from tradebot.api.languages import language_headers
 from tradebot.api.pagination import HeaderPagination
 from tradebot.api.views import APIView, ListMixin, OwnedViewSet
 from trading.api.views import age_headers, pairs_as_json, symbols_of
@@ -44,6 +46,7 @@ class BacktestViewSet(ListMixin[Backtest]):
     """The caller's stored backtests, the newest first."""
 
     queryset = Backtest.objects.order_by(F("created_at").desc(nulls_last=True), "-id")
+    missing = gettext_lazy("You have no backtest with this id.")
     filters = BacktestFilters
     pagination_class = NewestPagination
 
@@ -70,7 +73,10 @@ class BacktestViewSet(ListMixin[Backtest]):
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         self.get_object().delete()
         # 200 with a body: the web client reads one.
-        return Response({"status": "success", "message": "The backtest is deleted."})
+        return Response(
+            {"status": "success", "message": gettext("The backtest is deleted.")},
+            headers=language_headers(),
+        )
 
 
 class DownloadViewSet(OwnedViewSet[Backtest]):
@@ -96,8 +102,10 @@ class DownloadViewSet(OwnedViewSet[Backtest]):
     def trades(self, request: Request, **kwargs: Any) -> NoReturn:
         self.get_object()
         raise NotBuiltYet(
-            "The trades of a backtest cannot be downloaded yet: they are not stored. "
-            "daily.csv and monthly.csv can be."
+            gettext(
+                "The trades of a backtest cannot be downloaded yet: they are not "
+                "stored. daily.csv and monthly.csv can be."
+            )
         )
 
     def _file(self, kind: str, write: Callable[[Backtest], str]) -> HttpResponse:
@@ -123,7 +131,7 @@ class RunView(APIView):
     def post(self, request: Request) -> NoReturn:
         BacktestRequest(data=request.data).is_valid(raise_exception=True)
         raise NotBuiltYet(
-            "Backtests cannot be run yet. Those that are stored can be read."
+            gettext("Backtests cannot be run yet. Those that are stored can be read.")
         )
 
 
@@ -134,7 +142,9 @@ class CacheInfoView(APIView):
 
     @extend_schema(responses={})
     def get(self, request: Request) -> NoReturn:
-        raise NotBuiltYet("No candles are kept yet, since backtests cannot be run yet.")
+        raise NotBuiltYet(
+            gettext("No candles are kept yet, since backtests cannot be run yet.")
+        )
 
 
 class CacheClearView(APIView):
@@ -145,7 +155,9 @@ class CacheClearView(APIView):
 
     @extend_schema(request=None, responses={})
     def post(self, request: Request) -> NoReturn:
-        raise NotBuiltYet("No candles are kept yet, since backtests cannot be run yet.")
+        raise NotBuiltYet(
+            gettext("No candles are kept yet, since backtests cannot be run yet.")
+        )
 
 
 class MarketSymbolsView(APIView):
@@ -167,7 +179,9 @@ class MarketSymbolsView(APIView):
     def get(self, request: Request, market_type: str) -> Response:
         market = market_type.lower()
         if market not in PositionType.values:
-            raise ParseError("There is no such market. Ask for spot or futures.")
+            raise ParseError(
+                gettext("There is no such market. Ask for spot or futures.")
+            )
         symbols = symbols_of(market)
         listed = [
             {**pair, "market_type": market}

@@ -13,6 +13,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import StreamingHttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import APIException
@@ -33,7 +34,7 @@ RETRY_MS = 3000
 
 class NotStreamed(APIException):
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    default_detail = (
+    default_detail = gettext_lazy(
         "This process serves no event streams, since each would hold one of its "
         "threads. Ask the one that runs with WEB_WORKER=asgi."
     )

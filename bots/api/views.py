@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -26,13 +27,14 @@ from tradebot.api.views import CRUDViewSet
 class NoSuchBot(NotFound):
     """A bot that is missing or belongs to another user."""
 
-    default_detail = "You have no bot with this id."
+    default_detail = gettext_lazy("You have no bot with this id.")
 
 
 class BotConfigViewSet(CRUDViewSet[BotConfig]):
     """The caller's bots."""
 
     queryset = BotConfig.objects.order_by("id")
+    missing = NoSuchBot.default_detail
     serializer_class = BotConfigSerializer
     filters = BotConfigFilters
     problems = dict.fromkeys(("POST", "PUT", "PATCH", "DELETE"), (409,))
@@ -55,6 +57,7 @@ class BotStateViewSet(CRUDViewSet[BotState]):
 
     queryset = BotState.objects.order_by("pk")
     owner = "bot_config__user"
+    missing = gettext_lazy("You have no bot state with this id.")
     lookup_url_kwarg = "bot_config_id"
     serializer_class = BotStateSerializer
     filters = BotStateFilters

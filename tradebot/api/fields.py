@@ -11,6 +11,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext, gettext_lazy
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -44,14 +45,14 @@ def validate_positive(value: Decimal) -> None:
     """Raise ValidationError unless ``value`` is above zero."""
     if value <= 0:
         raise serializers.ValidationError(
-            "Ensure this value is greater than 0.", code="min_value"
+            gettext("Ensure this value is greater than 0."), code="min_value"
         )
 
 
 class CharField(serializers.CharField):
     """A text of at most 255 characters unless told otherwise, kept as it is."""
 
-    default_error_messages = {"invalid": "A text is required."}
+    default_error_messages = {"invalid": gettext_lazy("A text is required.")}
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("max_length", MAX_LENGTH)
@@ -66,7 +67,9 @@ class CharField(serializers.CharField):
 class ChoiceField(serializers.ChoiceField):
     """One of some words. Stored words that are none of them stay readable."""
 
-    default_error_messages = {"invalid_choice": "Choose one of: {choices}."}
+    default_error_messages = {
+        "invalid_choice": gettext_lazy("Choose one of: {choices}.")
+    }
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str) or data not in self.choices:
@@ -85,9 +88,9 @@ class IntegerField(serializers.IntegerField):
     """A whole number that fits a column of 32 bits."""
 
     default_error_messages = {
-        "invalid": "A whole number is required.",
-        "out_of_range": (
-            f"Ensure this value is between {MIN_INTEGER} and {MAX_INTEGER}."
+        "invalid": gettext_lazy("A whole number is required."),
+        "out_of_range": gettext_lazy(
+            "Ensure this value is between {lowest} and {highest}."
         ),
     }
 
@@ -101,7 +104,7 @@ class IntegerField(serializers.IntegerField):
             self.fail("invalid")
         # Before int(), which would write out all the zeros of 1e999999.
         if not MIN_INTEGER <= number <= MAX_INTEGER:
-            self.fail("out_of_range")
+            self.fail("out_of_range", lowest=MIN_INTEGER, highest=MAX_INTEGER)
         if number != number.to_integral_value():
             self.fail("invalid")
         return int(number)
@@ -111,9 +114,9 @@ class DecimalField(serializers.DecimalField):
     """An exact number of at most 30 digits on either side of the point."""
 
     default_error_messages = {
-        "invalid": "A number is required.",
-        "too_many_digits": (
-            f"Ensure this number has at most {MAX_DIGITS} digits on either side of the "
+        "invalid": gettext_lazy("A number is required."),
+        "too_many_digits": gettext_lazy(
+            "Ensure this number has at most {max_digits} digits on either side of the "
             "decimal point."
         ),
     }
@@ -133,7 +136,7 @@ class DecimalField(serializers.DecimalField):
         exponent = number.as_tuple().exponent
         assert isinstance(exponent, int)  # noqa: S101  # the number is finite
         if number.adjusted() >= MAX_DIGITS or exponent < -MAX_DIGITS:
-            self.fail("too_many_digits")
+            self.fail("too_many_digits", max_digits=MAX_DIGITS)
         # Without an exponent and a signed zero, as PostgreSQL will return it.
         return Decimal(format(number if number else number.copy_abs(), "f"))
 
@@ -145,7 +148,7 @@ class UTCDateTimeField(serializers.DateTimeField):
     """
 
     default_error_messages = {
-        "invalid": (
+        "invalid": gettext_lazy(
             "A time is required: ISO 8601, such as 2025-01-31T12:00:00+00:00, or a "
             "Unix timestamp."
         ),
@@ -192,8 +195,8 @@ class OwnedPrimaryKeyField(serializers.PrimaryKeyRelatedField[Any]):
     """The id of an object of the caller; those of others are as unknown as missing."""
 
     default_error_messages = {
-        "does_not_exist": "You have nothing with this id.",
-        "incorrect_type": "A whole number is required.",
+        "does_not_exist": gettext_lazy("You have nothing with this id."),
+        "incorrect_type": gettext_lazy("A whole number is required."),
     }
 
     def __init__(self, **kwargs: Any) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import IO, Any
 
 import msgspec
+from django.utils.translation import gettext
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -47,8 +48,10 @@ class ExactJSONParser(BaseParser):
             raise ValidationError(
                 {
                     BODY: ErrorDetail(
-                        "The body is not valid JSON in UTF-8. Check its syntax; "
-                        "NaN and Infinity are not JSON.",
+                        gettext(
+                            "The body is not valid JSON in UTF-8. Check its syntax; "
+                            "NaN and Infinity are not JSON."
+                        ),
                         code="json_invalid",
                     )
                 }

@@ -1,4 +1,4 @@
-"""Serve paths with and without their last slash, and pages of other origins."""
+"""What is done to every request before it is known which view answers it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,26 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import is_valid_path
+from django.utils import translation
+
+from tradebot.api.languages import language_of
+
+
+class LanguageMiddleware:
+    """Make the language of the request that of all texts on its way."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        language = language_of(request)
+        if language == settings.LANGUAGE_CODE:
+            return self.get_response(request)
+        with translation.override(language, deactivate=True):
+            return self.get_response(request)
 
 
 class OptionalSlashMiddleware:

@@ -17,10 +17,13 @@ from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
 from django.db import DataError, IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 from django.views import defaults
 from rest_framework import exceptions, serializers
 from rest_framework.settings import api_settings
 
+from tradebot.api.languages import language_headers
 from tradebot.errors import ConflictError, RateLimitError
 
 logger = logging.getLogger(__name__)
@@ -34,14 +37,20 @@ TITLES = {status.value: status.phrase for status in HTTPStatus} | {
     422: "Unprocessable Content",
 }
 
-_NOT_FOUND = "There is nothing at this address. Check the path and the id in it."
-_TOO_LARGE = "The body is too large. Send less at once."
-_GONE = "What was asked for has been deleted meanwhile, or it is not yours."
-_TAKEN = (
+_NOT_FOUND = gettext_lazy(
+    "There is nothing at this address. Check the path and the id in it."
+)
+_TOO_LARGE = gettext_lazy("The body is too large. Send less at once.")
+_GONE = gettext_lazy(
+    "What was asked for has been deleted meanwhile, or it is not yours."
+)
+_TAKEN = gettext_lazy(
     "This contradicts what is stored: the same already exists, or something it refers "
     "to has just been deleted. Load the current data and try again."
 )
-_UNSTORABLE = "The database cannot store these values. Check them and try again."
+_UNSTORABLE = gettext_lazy(
+    "The database cannot store these values. Check them and try again."
+)
 
 
 class FieldErrorSerializer(serializers.Serializer[Any]):
@@ -64,17 +73,20 @@ class ProblemSerializer(serializers.Serializer[Any]):
 
 def problem(
     status: int,
-    detail: str,
+    detail: str | Promise,
     *,
     errors: list[dict[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    """Return an answer of problem details."""
+    """Return an answer of problem details.
+
+    ``detail`` is in the language of the request; ``title`` is a name of RFC 9110.
+    """
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": TITLES[status],
         "status": status,
-        "detail": detail,
+        "detail": str(detail),
     }
     if errors is not None:
         content["errors"] = errors
@@ -82,7 +94,7 @@ def problem(
         msgspec.json.encode(content),
         status=status,
         content_type=MEDIA_TYPE,
-        headers=dict(headers or {}),
+        headers={**language_headers(), **(headers or {})},
     )
 
 
@@ -121,8 +133,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
     return problem(
         HTTPStatus.BAD_REQUEST,
-        "The request is not valid HTTP for this server. Check the address, the Host "
-        "header and the body.",
+        gettext(
+            "The request is not valid HTTP for this server. Check the address, the "
+            "Host header and the body."
+        ),
     )
 
 
@@ -139,8 +153,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return defaults.server_error(request)
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "The server failed. Try again later; if it stays, tell its operator, who finds "
-        "the cause in the log.",
+        gettext(
+            "The server failed. Try again later; if it stays, tell its operator, who "
+            "finds the cause in the log."
+        ),
     )
 
 
@@ -187,15 +203,19 @@ def _refused(exc: exceptions.APIException, context: dict[str, Any]) -> HttpRespo
         headers["Retry-After"] = str(math.ceil(wait_s))
     match exc:
         case exceptions.NotAuthenticated():
-            detail = (
+            detail = gettext(
                 'Not authenticated. Log in and send the header "Authorization: Bearer '
                 '<access_token>".'
             )
         case exceptions.MethodNotAllowed():
             allowed = ", ".join(context["view"].allowed_methods)
-            detail = f"This address does not know the method. It knows: {allowed}."
+            detail = gettext(
+                "This address does not know the method. It knows: %(methods)s."
+            ) % {"methods": allowed}
         case exceptions.UnsupportedMediaType():
-            detail = 'The body must be JSON. Send "Content-Type: application/json".'
+            detail = gettext(
+                'The body must be JSON. Send "Content-Type: application/json".'
+            )
     return problem(exc.status_code, detail, headers=headers)
 
 
@@ -215,7 +235,7 @@ def _unstorable(
     return problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         _UNSTORABLE,
-        errors=[{"field": BODY, "code": "unstorable", "message": _UNSTORABLE}],
+        errors=[{"field": BODY, "code": "unstorable", "message": str(_UNSTORABLE)}],
     )
 
 

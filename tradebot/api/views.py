@@ -8,6 +8,8 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from django.db import models
 from django.http import Http404, HttpResponse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import BasePagination
@@ -59,10 +61,11 @@ class APIView(RestAPIView):
 class OwnedViewSet(APIView, GenericViewSet[Model]):
     """Views on the caller's own objects: those of others do not exist.
 
-    ``owner`` is the path from the model to its user.
+    ``owner`` is the path from the model to its user, ``missing`` the detail of a 404.
     """
 
     owner: ClassVar[str] = "user"
+    missing: ClassVar[str | Promise] = gettext_lazy("You have nothing with this id.")
     pagination_class: type[BasePagination] | None = HeaderPagination
 
     def get_queryset(self) -> models.QuerySet[Model]:
@@ -72,8 +75,7 @@ class OwnedViewSet(APIView, GenericViewSet[Model]):
         try:
             return super().get_object()
         except Http404:
-            name = super().get_queryset().model._meta.verbose_name
-            raise NotFound(f"You have no {name} with this id.") from None
+            raise NotFound(str(self.missing)) from None
 
 
 class ListMixin(OwnedViewSet[Model]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import NoReturn
 
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -29,8 +30,10 @@ class StartView(APIView):
     def post(self, request: Request, bot_config_id: int) -> NoReturn:
         own_bot(caller(request), bot_config_id)
         raise NotBuiltYet(
-            "Bots cannot be started yet: this version has no trading engine. Nothing "
-            "was changed."
+            gettext(
+                "Bots cannot be started yet: this version has no trading engine. "
+                "Nothing was changed."
+            )
         )
 
 
@@ -44,8 +47,10 @@ class StopView(APIView):
     def post(self, request: Request, bot_config_id: int) -> NoReturn:
         own_bot(caller(request), bot_config_id)
         raise NotBuiltYet(
-            "Bots cannot be stopped yet: this version has no trading engine, so none "
-            "is running. Nothing was changed."
+            gettext(
+                "Bots cannot be stopped yet: this version has no trading engine, so "
+                "none is running. Nothing was changed."
+            )
         )
 
 
@@ -57,7 +62,10 @@ class BalanceView(APIView):
     @extend_schema(responses={})
     def get(self, request: Request) -> NoReturn:
         if not APIKey.objects.filter(user=caller(request)).exists():
-            raise NotFound("You have no API key yet. Store one first.")
+            raise NotFound(gettext("You have no API key yet. Store one first."))
         raise NotBuiltYet(
-            "Balances cannot be read yet: this version does not log in to the exchange."
+            gettext(
+                "Balances cannot be read yet: this version does not log in to the "
+                "exchange."
+            )
         )

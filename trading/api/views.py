@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import AllowAny
@@ -85,6 +86,7 @@ class TradeViewSet(CRUDViewSet[Trade]):
     """The caller's trades. POST brings one in; it is not sent to an exchange."""
 
     queryset = Trade.objects.order_by("id")
+    missing = gettext_lazy("You have no trade with this id.")
     serializer_class = TradeSerializer
     filters = TradeFilters
     problems = {"POST": (404, 409), "PUT": (409,), "PATCH": (409,)}
@@ -107,7 +109,7 @@ class NoSymbols(APIException):
     """There are none yet, and the exchange does not tell them; ``wait`` in seconds."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    default_detail = (
+    default_detail = gettext_lazy(
         "The symbols have not been fetched yet, and the exchange does not give them "
         "out at the moment. Try again after the seconds in Retry-After."
     )
