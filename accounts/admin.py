@@ -103,6 +103,10 @@ class UserAdmin(ModelAdmin, auth_admin.UserAdmin):
         # that were not edited would undo that.
         columns = {field.name for field in obj._meta.concrete_fields}
         edited = columns.intersection(form.changed_data)
+        if "email" in edited and isinstance(obj, User):
+            # A link was mailed to who had the address before.
+            obj.reset_token = obj.reset_token_expires = None
+            edited |= {"reset_token", "reset_token_expires"}
         obj.save(update_fields=[*edited, "updated_at"])
 
     @admin.action(description="Activate selected users", permissions=["change"])

@@ -52,6 +52,12 @@ class BcryptPasswordHasher(BCryptPasswordHasher):
         hashed = _threads.submit(bcrypt.hashpw, secret, salt).result()
         return f"{self.algorithm}${hashed.decode('ascii')}"
 
+    def verify(self, password: str, encoded: str) -> bool:
+        try:
+            return super().verify(password, encoded)
+        except ValueError:  # the column holds what is no hash: no password is right
+            return False
+
 
 class Argon2idPasswordHasher(Argon2PasswordHasher):
     """Argon2id as OWASP's Password Storage Cheat Sheet asks for at least.

@@ -104,7 +104,8 @@ def _assign(key: APIKey, values: Mapping[str, Any]) -> bool:
             changed = True
     if changed:
         key.is_valid = False
-        _refuse_duplicate(crypto.decrypt(key.encrypted_api_key), others)
+        if "api_key" in values:
+            _refuse_duplicate(values["api_key"], others)
     return changed
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
 from tests.admin_data import (
@@ -231,6 +232,20 @@ def test_address_is_changed_in_its_case(superuser: Client) -> None:
 
     user.refresh_from_db()
     assert user.email == "Owner@example.com"
+
+
+@pytest.mark.alike
+def test_address_that_changes_ends_what_was_mailed_to_the_former(
+    superuser: Client,
+) -> None:
+    user = make_user()
+    User.objects.update(reset_token="0" * 64, reset_token_expires=timezone.now())
+
+    edit(superuser, user, email="other@example.com")
+
+    user.refresh_from_db()
+    assert user.email == "other@example.com"
+    assert (user.reset_token, user.reset_token_expires) == (None, None)
 
 
 # --- Passwords --------------------------------------------------------------------

@@ -130,3 +130,9 @@ def test_hash_of_another_bcrypt_version_is_verified(version: str) -> None:
 
     assert check_password(PASSWORD, stored)
     assert not check_password(f"{PASSWORD}!", stored)
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize("damaged", ["$2b$12$", "$2b$12$short", "$2b$99$" + "x" * 53])
+def test_column_that_holds_no_hash_lets_nobody_in(damaged: str) -> None:
+    assert not check_password("Correct-Horse-7", f"bcrypt${damaged}")

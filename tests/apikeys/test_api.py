@@ -188,6 +188,18 @@ def test_change_credentials_asks_for_validation(api: JSONClient, key: APIKey) ->
 
 
 @pytest.mark.alike
+@pytest.mark.parametrize("name", ["api_key", "secret_key"])
+def test_change_of_a_key_that_cannot_be_read_works(
+    api: JSONClient, key: APIKey, name: str
+) -> None:
+    APIKey.objects.filter(pk=key.pk).update(
+        encrypted_api_key="gAAAAbroken", encrypted_secret_key="gAAAAbroken"
+    )
+
+    read(api.send("PATCH", detail(key), {name: "new"}))
+
+
+@pytest.mark.alike
 @pytest.mark.parametrize("body", [{"label": "first"}, CREDENTIALS])
 @pytest.mark.usefixtures("key")
 def test_change_to_values_of_own_other_key_is_conflict(
