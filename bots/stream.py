@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, connections
+from django.db import connections
 from django.dispatch import receiver
 
 from bots.models import BotConfig
@@ -136,7 +136,7 @@ class StatusFeed:
                 read = sync_to_async(_read_and_leave, thread_sensitive=False)
                 self._seen = await read(asked)
                 self._asked = asked
-            except DatabaseError:
+            except Exception:  # the next look may succeed
                 logger.exception("The status of the bots that are watched is unknown")
             self._wake()
         self._looking = None
