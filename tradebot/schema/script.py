@@ -135,7 +135,7 @@ def write_script(start: State, end: State, route: Route | None = None) -> Iterat
         for app, name in (map(literal, key) for key in squashed)
     )
     if end.applied == everything().applied:
-        yield from _permissions()
+        yield from _permissions(state)
     yield "COMMIT;"
     yield "RESET application_name;"
     yield f"SELECT pg_advisory_unlock{lock.KEY} AS tradebot_unlocked \\gset"
@@ -293,11 +293,15 @@ def _migration(migration: Migration, steps: list[Step | Batches]) -> Iterator[st
     )
 
 
-def _permissions() -> Iterator[str]:
-    """Yield what makes the content types and permissions that Django makes at last."""
+def _permissions(state: ProjectState) -> Iterator[str]:
+    """Yield what makes the content types and permissions that Django makes at last.
+
+    In the order of the state, in which the migrations made the models, as Django does.
+    """
+    known = [state.apps.get_model(*key)._meta for key in state.models]
     types, permissions = ContentType._meta.db_table, Permission._meta.db_table
     for app in installed_apps.get_app_configs():
-        found = [each._meta for each in app.get_models()] if app.models_module else []
+        found = [options for options in known if options.app_label == app.label]
         if not found:
             continue
         wanted = [
