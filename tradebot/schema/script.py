@@ -298,10 +298,13 @@ def _permissions(state: ProjectState) -> Iterator[str]:
 
     In the order of the state, in which the migrations made the models, as Django does.
     """
-    known = [state.apps.get_model(*key)._meta for key in state.models]
+    migrated = [state.apps.get_model(*key) for key in state.models]
     types, permissions = ContentType._meta.db_table, Permission._meta.db_table
     for app in installed_apps.get_app_configs():
-        found = [options for options in known if options.app_label == app.label]
+        of_app = [model for model in migrated if model._meta.app_label == app.label]
+        if app.label in state.real_apps and app.models_module:  # without migrations
+            of_app = list(app.get_models())
+        found = [model._meta for model in of_app if not model._meta.swapped]
         if not found:
             continue
         wanted = [
