@@ -45,7 +45,7 @@ format: .venv/test ## Bring the code into shape
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-.venv/test: tests/requirements.txt requirements.txt | $(PYTHON)
+.venv/test: tests/requirements.txt requirements.txt trading/engine/requirements.txt | $(PYTHON)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 

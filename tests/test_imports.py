@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.processes import SECRETS, environment
+
 ROOT = Path(__file__).resolve().parent.parent
 # Each imports itself, tradebot and those before it.
 APPS = ["accounts", "apikeys", "bots", "trading", "backtests"]
+# All that the engine may import but itself: nothing that knows a time or a place.
+ENGINE_IMPORTS = {
+    "collections", "dataclasses", "decimal", "enum", "functools", "hashlib", "json",
+    "math", "numba", "numpy", "pathlib", "types", "typing",
+}  # fmt: skip
 
 
 def imported_packages(path: Path) -> Iterator[str]:
@@ -36,3 +45,34 @@ def test_package_imports_only_those_before_it(package: str) -> None:
     }
 
     assert not wrong
+
+
+@pytest.mark.sqlite
+def test_engine_imports_neither_django_nor_clock_nor_network() -> None:
+    for path in (ROOT / "trading" / "engine").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in getattr(node, "names", [])]
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            elif not isinstance(node, ast.Import):
+                continue
+            for name in names:
+                own = name == "trading.engine" or name.startswith("trading.engine.")
+                known = {"__future__", *ENGINE_IMPORTS}
+                assert own or name.split(".")[0] in known, f"{path} imports {name}"
+
+
+@pytest.mark.sqlite
+def test_web_process_starts_without_numpy_and_numba() -> None:
+    started = "import sys, tradebot.wsgi, tradebot.urls; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", started],
+        cwd=ROOT,
+        env=environment(**SECRETS),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stdout.split())
+    assert "tradebot.urls" in loaded
+    assert not {"numpy", "numba", "trading.engine"} & loaded
