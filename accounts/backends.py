@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.clients import client_of
 from accounts.models import User
 from accounts.services import user_authenticate
-from tradebot.errors import RateLimitError
+from tradebot.errors import BusyError, RateLimitError
 
 
 class LimitedBackend(AllowAllUsersModelBackend):
@@ -27,7 +27,8 @@ class LimitedBackend(AllowAllUsersModelBackend):
     ) -> User | None:
         """Return the user; None for wrong credentials.
 
-        Raises ValidationError, which a form shows, where it was tried too often.
+        Raises ValidationError, which a form shows, where it was tried too often or
+        many others try.
         """
         email = kwargs.get(User.USERNAME_FIELD) if username is None else username
         if email is None or password is None:
@@ -39,5 +40,5 @@ class LimitedBackend(AllowAllUsersModelBackend):
                 client="" if request is None else client_of(request),
                 now=timezone.now(),
             )
-        except RateLimitError as error:
+        except (BusyError, RateLimitError) as error:
             raise ValidationError(str(error), code="rate_limit") from None

@@ -12,14 +12,20 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import bcrypt
+from django.conf import settings
 from django.contrib.auth.hashers import (
     Argon2PasswordHasher,
     BCryptPasswordHasher,
     get_hashers,
 )
+from django.db import connection
+
+from tradebot.errors import BusyError
 
 MAX_BYTES = 72
 
@@ -34,6 +40,32 @@ def _step_back() -> None:
 _threads = ThreadPoolExecutor(
     os.cpu_count(), thread_name_prefix="hashing", initializer=_step_back
 )
+
+
+# Those who wait for a hash keep a thread. Two of gthread's stay for other requests;
+# asgi's are made as they are needed.
+_MOST_AT_ONCE = (
+    max(settings.WEB_THREADS - 2, 1) if settings.WEB_WORKER != "asgi" else 32
+)
+_places = threading.BoundedSemaphore(_MOST_AT_ONCE)
+
+
+@contextmanager
+def place_to_hash() -> Iterator[None]:
+    """Take one of the places of those who hash passwords, and hold up nobody else.
+
+    A connection of the pool goes back to it for that time. Raises BusyError where all
+    places are taken.
+    """
+    if not _places.acquire(blocking=False):
+        raise BusyError
+    try:
+        pooled = connection.settings_dict["OPTIONS"].get("pool")
+        if pooled and not connection.in_atomic_block:
+            connection.close()
+        yield
+    finally:
+        _places.release()
 
 
 class BcryptPasswordHasher(BCryptPasswordHasher):

@@ -19,6 +19,7 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.translation import get_language, gettext, override
 
+from accounts.hashers import place_to_hash
 from accounts.models import User
 from tradebot.errors import MisconfiguredError, TradeBotError
 
@@ -89,7 +90,7 @@ def reset_finish(*, token: str, password: str, now: dt.datetime) -> None:
     """Set the password of the user to whom this token was mailed.
 
     It ends the token, and all access tokens from before. Raises ResetTokenError, and
-    ResetInactiveError where the user may not log in.
+    ResetInactiveError where the user may not log in, and BusyError.
     """
     digest = _digest(token)
     open_resets = User.objects.filter(reset_token=digest, reset_token_expires__gt=now)
@@ -98,7 +99,8 @@ def reset_finish(*, token: str, password: str, now: dt.datetime) -> None:
         raise ResetTokenError
     if not user.is_active:
         raise ResetInactiveError
-    user.set_password(password)  # slow: the token may be used up meanwhile
+    with place_to_hash():
+        user.set_password(password)  # slow: the token may be used up meanwhile
     done = open_resets.filter(pk=user.pk, is_active=True).update(
         password=user.password,
         password_changed_at=user.password_changed_at,

@@ -9,9 +9,9 @@ from django.db import connection, transaction
 from django.utils.translation import gettext
 
 from accounts import limits
-from accounts.hashers import algorithm_of, hash_otherwise
+from accounts.hashers import algorithm_of, hash_otherwise, place_to_hash
 from accounts.models import User
-from tradebot.errors import ConflictError, RateLimitError
+from tradebot.errors import BusyError, ConflictError, RateLimitError
 
 # Sets the locks on addresses apart from other advisory locks: any number does.
 _REGISTRATION = 1_380_272_457
@@ -23,7 +23,8 @@ def user_authenticate(
     """Return the user whose address and password these are, active or not.
 
     Failures count, for the client and for the account; and so does what is not decided
-    yet, or many guesses at once would pass. Raises RateLimitError.
+    yet, or many guesses at once would pass. Raises RateLimitError, and BusyError where
+    many are logging in.
     """
     by_client = limits.take(limits.LOGINS_OF_CLIENT, client, now=now)
     try:
@@ -32,7 +33,13 @@ def user_authenticate(
         limits.give_back(by_client)  # it has guessed nothing
         raise
     user = User.objects.with_email(email).first()
-    if not _is_password(password, user):
+    try:
+        with place_to_hash():
+            right = _is_password(password, user)
+    except BusyError:
+        limits.give_back(by_client, by_account)
+        raise
+    if not right:
         return None
     limits.give_back(by_client, by_account)
     return user
@@ -41,10 +48,11 @@ def user_authenticate(
 def user_register(*, email: str, password: str) -> User:
     """Store a new, active user.
 
-    Raises ConflictError where the address is taken, in whatever case.
+    Raises ConflictError where the address is taken, in whatever case, and BusyError.
     """
     user = User(email=email)
-    user.set_password(password)  # slow: not while others wait
+    with place_to_hash():
+        user.set_password(password)  # slow: not while others wait
     with transaction.atomic():
         _lock_email(email)
         if User.objects.with_email(email).exists():

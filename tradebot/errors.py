@@ -1,6 +1,6 @@
 """The errors of this project: one root, families by what they ask for."""
 
-from django.utils.translation import ngettext
+from django.utils.translation import gettext, ngettext
 
 
 class TradeBotError(Exception):
@@ -35,3 +35,17 @@ class ConflictError(TradeBotError):
 
 class TemporaryError(TradeBotError):
     """Something outside did not work; trying again later may help."""
+
+
+class BusyError(TradeBotError):
+    """This process has as much to do of this kind as it takes on."""
+
+    retry_after_s = 2
+
+    def __init__(self) -> None:
+        super().__init__(
+            gettext(
+                "The server is busy with others at the moment. Try again after the "
+                "seconds in Retry-After."
+            )
+        )

@@ -69,7 +69,13 @@ class LimitedView(APIView):
 class RegisterView(LimitedView):
     """Register a user, who is active at once."""
 
-    problems = {"POST": (status.HTTP_409_CONFLICT, status.HTTP_429_TOO_MANY_REQUESTS)}
+    problems = {
+        "POST": (
+            status.HTTP_409_CONFLICT,
+            status.HTTP_429_TOO_MANY_REQUESTS,
+            status.HTTP_503_SERVICE_UNAVAILABLE,
+        )
+    }
 
     @extend_schema(request=RegistrationSerializer, responses={201: UserSerializer})
     def post(self, request: Request) -> Response:
@@ -89,6 +95,7 @@ class LoginView(LimitedView):
             status.HTTP_400_BAD_REQUEST,
             status.HTTP_401_UNAUTHORIZED,
             status.HTTP_429_TOO_MANY_REQUESTS,
+            status.HTTP_503_SERVICE_UNAVAILABLE,
         )
     }
 
@@ -153,7 +160,11 @@ class ResetPasswordView(LimitedView):
     """
 
     problems = {
-        "POST": (status.HTTP_400_BAD_REQUEST, status.HTTP_429_TOO_MANY_REQUESTS)
+        "POST": (
+            status.HTTP_400_BAD_REQUEST,
+            status.HTTP_429_TOO_MANY_REQUESTS,
+            status.HTTP_503_SERVICE_UNAVAILABLE,
+        )
     }
 
     @extend_schema(request=PasswordResetSerializer, responses=MessageSerializer)

@@ -11,8 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
+import bcrypt
 import pytest
 import time_machine
 from django.db import connection
@@ -21,7 +23,7 @@ from django.test import Client
 from django.urls import resolve, reverse
 from django.utils import timezone
 
-from accounts import limits
+from accounts import hashers, limits
 from accounts.models import RateLimit, User
 from tests.clients import JSONClient, read_problem
 from tests.factories import make_user
@@ -231,3 +233,48 @@ def test_try_of_an_earlier_time_is_not_given_back_to_a_later_one() -> None:
     with pytest.raises(RateLimitError) as refusal:
         limits.take(limit, "somebody", now=now + dt.timedelta(seconds=61))
     assert refusal.value.retry_after_s == 59
+
+
+@pytest.mark.alike
+def test_login_without_a_place_to_hash_is_told_to_come_again(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashers, "_places", BoundedSemaphore(1))
+
+    with hashers.place_to_hash():
+        for _ in range(12):
+            response = JSONClient().send("POST", "/auth/login", RIGHT)
+            assert "busy" in read_problem(response, 503)["detail"]
+            assert response.headers["Retry-After"] == "2"
+
+    assert log_in(RIGHT) == 200
+    assert log_in(WRONG) == 401
+    assert log_in(RIGHT) == 200
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("transactional_db")
+def test_login_hashes_without_a_connection_of_the_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_user(EMAIL, password=PASSWORD)
+    hashpw, free = bcrypt.hashpw, []
+    connection.close()
+    wrapper: Any = connection  # of whose pool the stubs do not know
+
+    def counted(password: bytes, salt: bytes) -> bytes:
+        free.append(wrapper.pool.get_stats()["pool_available"])
+        return hashpw(password, salt)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bcrypt, "hashpw", counted)
+        patch.setitem(wrapper.settings_dict, "CONN_MAX_AGE", 0)
+        one = {"min_size": 1, "max_size": 1}
+        patch.setitem(wrapper.settings_dict["OPTIONS"], "pool", one)
+        try:
+            assert (log_in(RIGHT), log_in(WRONG)) == (200, 401)
+        finally:
+            wrapper.close()
+            wrapper.close_pool()
+
+    assert free == [1, 1]

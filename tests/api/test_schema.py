@@ -59,10 +59,10 @@ def answers(method: str, path: str) -> dict[str, Any]:
     ("method", "path", "codes"),
     [
         ("get", "/health", "200"),
-        ("post", "/api/v1/auth/register", "201 409 413 415 422 429"),
-        ("post", "/api/v1/auth/login", "200 400 401 413 415 422 429"),
+        ("post", "/api/v1/auth/register", "201 409 413 415 422 429 503"),
+        ("post", "/api/v1/auth/login", "200 400 401 413 415 422 429 503"),
         ("post", "/api/v1/auth/forgot-password", "200 413 415 422 429 503"),
-        ("post", "/api/v1/auth/reset-password", "200 400 413 415 422 429"),
+        ("post", "/api/v1/auth/reset-password", "200 400 413 415 422 429 503"),
         ("get", "/api/v1/auth/me", "200 400 401"),
         ("get", "/api/v1/bot-configs/", "200 400 401 422"),
         ("put", "/api/v1/bot-configs/{id}", "200 400 401 404 409 413 415 422"),

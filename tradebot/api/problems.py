@@ -24,7 +24,7 @@ from rest_framework import exceptions, serializers
 from rest_framework.settings import api_settings
 
 from tradebot.api.languages import language_headers
-from tradebot.errors import ConflictError, RateLimitError
+from tradebot.errors import BusyError, ConflictError, RateLimitError
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +110,12 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
         case RateLimitError():
             return problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
+                str(exc),
+                headers={"Retry-After": str(exc.retry_after_s)},
+            )
+        case BusyError():
+            return problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
                 str(exc),
                 headers={"Retry-After": str(exc.retry_after_s)},
             )
