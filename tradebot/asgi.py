@@ -16,12 +16,17 @@ _Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradebot.settings")
 
 # A thread ends with its request here, and its connection with it: they are kept in a
-# pool instead. More requests at once than this wait for a connection.
+# pool instead. More requests at once than this wait for a connection, for so long.
 CONNECTIONS = 10
+WAIT_S = 5
 for database in settings.DATABASES.values():
     database["CONN_MAX_AGE"] = 0
     if database["ENGINE"] == "tradebot.postgresql":
-        database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": CONNECTIONS}
+        database["OPTIONS"]["pool"] = {
+            "min_size": 1,
+            "max_size": CONNECTIONS,
+            "timeout": WAIT_S,
+        }
 
 _django = get_asgi_application()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import Error, connection
+from django.db import Error, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tradebot.schema.faults import PreflightError
@@ -43,7 +45,8 @@ _UNREACHABLE = Readiness(database="unreachable", migrations="unknown")
 def look(connection: BaseDatabaseWrapper) -> Readiness:
     """Ask a database how it stands to the code."""
     try:
-        version = read_version(connection)
+        with _limited(connection) as limited:
+            version = read_version(limited)
     except PreflightError as error:
         logger.warning("Not ready: %s", error)
         return Readiness(database="ok", migrations="unknown")
@@ -51,6 +54,32 @@ def look(connection: BaseDatabaseWrapper) -> Readiness:
         logger.warning("Not ready: %s", str(error).partition("\n")[0])
         return _UNREACHABLE
     return Readiness(database="ok", migrations=_MIGRATIONS[version.exit_code])
+
+
+@contextmanager
+def _limited(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
+    """Take a connection of one's own that waits for nothing longer than two seconds.
+
+    One of the pool, or an open one, would be waited for as long as the system tries. A
+    file cannot be away.
+    """
+    if connection.vendor != "postgresql":
+        yield connection
+        return
+    own = connection.copy()
+    own.settings_dict["OPTIONS"].pop("pool", None)
+    own.settings_dict["OPTIONS"]["connect_timeout"] = int(WAIT_S)
+    kept = connections[connection.alias]
+    connections[connection.alias] = own  # for this thread; queries go by the alias
+    try:
+        # In a transaction: a pooler would give the setting to the next one.
+        own.set_autocommit(False)
+        with own.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = '{WAIT_S:g}s'")
+        yield own
+    finally:
+        own.close()
+        connections[connection.alias] = kept
 
 
 class Probe:

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from django.db import DataError, IntegrityError, transaction
+from django.db import (
+    DataError,
+    IntegrityError,
+    OperationalError,
+    connection,
+    transaction,
+)
 from django.test import Client, override_settings
 from django.urls import path
 from rest_framework.request import Request
@@ -37,6 +43,11 @@ class BreakingView(APIView):
                 BotConfig.objects.filter(pk=bot.pk).update(stop_loss_perc=None)
             case "data":
                 raise DataError("out of range")
+            case "lost":
+                raise OperationalError("the server at secret.example.com is away")
+            case "broken":
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.execute("SELECT * FROM secret")
             case "gone":
                 BotConfig.objects.get(pk=999_999)
         raise RuntimeError("the secret reason")
@@ -54,6 +65,8 @@ __all__ = ["handler400", "handler404", "handler500", "urlpatterns"]
         pytest.param("orphan", 409, marks=pytest.mark.django_db(transaction=True)),
         ("null", 422),
         ("data", 422),
+        ("lost", 503),
+        ("broken", 500),
         ("gone", 404),
         ("other", 500),
     ],
@@ -70,6 +83,7 @@ def test_failure_is_answered_without_its_reason(
     response = client.send("GET", f"/break/{what}")
 
     problem = read_problem(response, status)
+    assert ("Retry-After" in response.headers) == (status == 503)
     assert "once" not in str(problem)
     assert "secret" not in str(problem)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,32 +84,40 @@ def test_database_without_tables_is_behind(empty_database: BaseDatabaseWrapper) 
     assert found == Readiness(database="ok", migrations="behind")
 
 
-@pytest.fixture
-def closed_port(database: BaseDatabaseWrapper) -> Iterator[None]:
+@pytest.fixture(params=["refuses", "is silent"])
+def away(
+    request: pytest.FixtureRequest, database: BaseDatabaseWrapper
+) -> Iterator[None]:
     """A PostgreSQL server that is away, as the default database."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    port = 1 if request.param == "refuses" else silent.getsockname()[1]
     settings = {
         **database.settings_dict,
         "ENGINE": "tradebot.postgresql",
         "NAME": "away",
         "HOST": "127.0.0.1",
-        "PORT": "1",
-        "OPTIONS": {},
+        "PORT": str(port),
+        "OPTIONS": {"connect_timeout": 10},
     }
     connections.databases["away"] = settings
     connections["default"] = connections["away"]
     yield
     del connections["away"]
     del connections.databases["away"]
+    silent.close()
 
 
 @pytest.mark.alike
-@pytest.mark.usefixtures("closed_port")
-def test_database_that_is_away_is_told_without_details() -> None:
+@pytest.mark.usefixtures("away")
+def test_database_that_is_away_is_told_soon_and_without_details() -> None:
+    began = time.monotonic()
+
     assert answer(503) == {
         "status": "not ready",
         "database": "unreachable",
         "migrations": "unknown",
     }
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.alike
@@ -169,3 +179,17 @@ def test_database_that_hangs_is_unreachable_for_the_others(
     done.set()
     first.join()
     assert probe.read().ready
+
+
+@pytest.mark.postgresql
+def test_locked_table_is_not_waited_for(database: BaseDatabaseWrapper) -> None:
+    other = database.copy()
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("LOCK TABLE django_migrations")
+        began = time.monotonic()
+        assert answer(503)["database"] == "unreachable"
+        assert time.monotonic() - began < 5
+    finally:
+        other.close()

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
-from django.db import DataError, IntegrityError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -29,6 +29,7 @@ from tradebot.errors import BusyError, ConflictError, RateLimitError
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5  # where nobody knows when the database comes back
 BODY = "body"  # the "field" of an error that is about the body as a whole
 
 TITLES = {status.value: status.phrase for status in HTTPStatus} | {
@@ -47,6 +48,10 @@ _GONE = gettext_lazy(
 _TAKEN = gettext_lazy(
     "This contradicts what is stored: the same already exists, or something it refers "
     "to has just been deleted. Load the current data and try again."
+)
+_UNAVAILABLE = gettext_lazy(
+    "The database does not answer at the moment. Try again after the seconds in "
+    "Retry-After."
 )
 _UNSTORABLE = gettext_lazy(
     "The database cannot store these values. Check them and try again."
@@ -107,18 +112,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
             return _refused(exc, context)
         case ConflictError():
             return problem(HTTPStatus.CONFLICT, str(exc))
-        case RateLimitError():
-            return problem(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                str(exc),
-                headers={"Retry-After": str(exc.retry_after_s)},
-            )
-        case BusyError():
-            return problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                str(exc),
-                headers={"Retry-After": str(exc.retry_after_s)},
-            )
+        case RateLimitError() | BusyError():
+            return _later(exc)
         case Http404():
             return problem(HTTPStatus.NOT_FOUND, _NOT_FOUND)
         case ObjectDoesNotExist():
@@ -128,6 +123,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
         case IntegrityError() | DataError():
             return _unstorable(exc, context)
+        case OperationalError() | InterfaceError() if _may_pass(exc):
+            return _unavailable(exc, context)
     return None
 
 
@@ -223,6 +220,34 @@ def _refused(exc: exceptions.APIException, context: dict[str, Any]) -> HttpRespo
                 'The body must be JSON. Send "Content-Type: application/json".'
             )
     return problem(exc.status_code, detail, headers=headers)
+
+
+def _later(exc: RateLimitError | BusyError) -> HttpResponse:
+    busy = isinstance(exc, BusyError)
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE if busy else HTTPStatus.TOO_MANY_REQUESTS,
+        str(exc),
+        headers={"Retry-After": str(exc.retry_after_s)},
+    )
+
+
+def _may_pass(exc: Exception) -> bool:
+    """Say whether the database is away or held up; SQLite has other reasons too."""
+    name = getattr(exc.__cause__, "sqlite_errorname", "SQLITE_BUSY")
+    return bool(name == "SQLITE_BUSY")
+
+
+def _unavailable(exc: Exception, context: dict[str, Any]) -> HttpResponse:
+    logger.error(
+        "%s: the database does not answer: %s",
+        type(context["view"]).__name__,
+        str(exc).partition("\n")[0],
+    )
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        _UNAVAILABLE,
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
 
 
 def _unstorable(
