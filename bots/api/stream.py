@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from drf_spectacular.types import OpenApiTypes
@@ -30,6 +30,8 @@ from tradebot.api.views import APIView
 HEARTBEAT_S = 15
 LONGEST = dt.timedelta(hours=1)
 RETRY_MS = 3000
+CONTENT_TYPE = "text/event-stream; charset=utf-8"
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 class NotStreamed(APIException):
@@ -63,18 +65,22 @@ class StatusStreamView(APIView):
         ],
         responses={(200, "text/event-stream"): OpenApiTypes.STR},
     )
-    def get(self, request: Request, bot_config_id: int) -> StreamingHttpResponse:
+    def get(
+        self, request: Request, bot_config_id: int
+    ) -> HttpResponse | StreamingHttpResponse:
         bot = own_bot(caller(request), bot_config_id)
         if not isinstance(request._request, ASGIRequest):
             raise NotStreamed
+        if request.method == "HEAD":
+            return HttpResponse(content_type=CONTENT_TYPE, headers=HEADERS)
         status = read_statuses([bot.pk])[bot.pk]
         # The thread of the request, and with it its connection, lives as long as it.
         connections.close_all()
         until = min(timezone.now() + LONGEST, token_expiry(token=str(request.auth)))
         return StreamingHttpResponse(
             _events(status, request.headers.get("Last-Event-ID", ""), until),
-            content_type="text/event-stream; charset=utf-8",
-            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+            content_type=CONTENT_TYPE,
+            headers=HEADERS,
         )
 
 

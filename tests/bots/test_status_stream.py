@@ -123,6 +123,17 @@ def test_tells_each_change(bot: BotConfig) -> None:
     run(scenario)
 
 
+def test_head_is_answered_without_a_stream(bot: BotConfig) -> None:
+    async def scenario() -> None:
+        watcher = Watcher(bot.user, bot.pk)
+        response = await AsyncClient().head(watcher.path, headers=watcher.headers)
+        assert (response.status_code, response.streaming) == (200, False)
+        assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert response.headers["X-Accel-Buffering"] == "no"
+
+    run(scenario)
+
+
 def test_who_comes_back_is_told_what_is_new_only(
     bot: BotConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
