@@ -10,11 +10,10 @@ import asyncio
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.db import connections
 from django.dispatch import receiver
 
@@ -94,17 +93,17 @@ class StatusFeed:
 
     def __init__(self) -> None:
         self._watched: Counter[int] = Counter()
-        self._asked: Collection[int] = ()
-        self._seen: Mapping[int, BotStatus] = {}
+        self._asked: set[int] = set()
+        self._seen: dict[int, BotStatus] = {}
         self._looked = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def watch(self, bot_id: int) -> AsyncGenerator[BotStatus]:
-        """Yield the status of a bot every two seconds, changed or not.
+    async def watch(self, bot_id: int) -> AsyncGenerator[BotStatus | None]:
+        """Yield the status of a bot every two to four seconds, changed or not.
 
-        Where the database cannot be asked it is the one before. Ends with the bot, or
-        when the process is about to end.
+        Where the database cannot be asked, or is slow, it is the one before; None where
+        there is none yet. Ends with the bot, or when the process is about to end.
         """
         self._watched[bot_id] += 1
         if self._looking is None:
@@ -112,15 +111,16 @@ class StatusFeed:
         try:
             while not self._closed:
                 await self._looked.wait()
-                if bot_id not in self._asked:
-                    continue  # that look had begun before
-                if (status := self._seen.get(bot_id)) is None:
+                status = self._seen.get(bot_id)
+                if status is None and bot_id in self._asked:
                     return
-                yield status
+                yield status  # None: that look had begun before
         finally:
             self._watched[bot_id] -= 1
             if not self._watched[bot_id]:
                 del self._watched[bot_id]
+                self._asked.discard(bot_id)
+                self._seen.pop(bot_id, None)
 
     def close(self) -> None:
         """Let all who watch come to an end."""
@@ -128,18 +128,32 @@ class StatusFeed:
         self._wake()
 
     async def _look(self) -> None:
-        while self._watched and not self._closed:
+        reading: asyncio.Task[dict[int, BotStatus]] | None = None
+        # One that hangs is waited for to its end: there is never more than one.
+        while (self._watched or reading) and not self._closed:
             await asyncio.sleep(LOOK_EVERY_S)
-            asked = set(self._watched)
-            try:
-                # Not in the thread of the request that came first: it ends with that.
-                read = sync_to_async(_read_and_leave, thread_sensitive=False)
-                self._seen = await read(asked)
-                self._asked = asked
-            except Exception:  # the next look may succeed
-                logger.exception("The status of the bots that are watched is unknown")
+            if reading is None:
+                asked = set(self._watched)
+                read = asyncio.to_thread(_read_and_leave, asked)
+                reading = asyncio.create_task(read)
+            await asyncio.wait([reading], timeout=LOOK_EVERY_S)
+            if reading.done():
+                self._take(reading, asked)
+                reading = None
             self._wake()
         self._looking = None
+
+    def _take(
+        self, reading: asyncio.Task[dict[int, BotStatus]], asked: set[int]
+    ) -> None:
+        try:
+            seen = reading.result()
+        except Exception:  # the next look may succeed
+            logger.exception("The status of the bots that are watched is unknown")
+            return
+        # Not of those whom nobody watches any more: it would be told to who comes next.
+        self._asked = asked & self._watched.keys()
+        self._seen = {pk: one for pk, one in seen.items() if pk in self._asked}
 
     def _wake(self) -> None:
         self._looked.set()

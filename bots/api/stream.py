@@ -89,10 +89,11 @@ async def _events(
 ) -> AsyncGenerator[str]:
     """Yield the text of the stream; ``sent`` is the id of the last event."""
     now = asyncio.get_running_loop().time
-    written = now()
+    written, status = now(), first
     yield f"retry: {RETRY_MS}\n\n"
     async with aclosing(_statuses(first)) as statuses:
-        async for status in statuses:
+        async for known in statuses:
+            status = known or status
             void = status.password_changed_at != first.password_changed_at
             if void or not status.owner_is_active or timezone.now() >= until:
                 return
@@ -107,7 +108,7 @@ async def _events(
             sent, written = id_, now()
 
 
-async def _statuses(first: BotStatus) -> AsyncGenerator[BotStatus]:
+async def _statuses(first: BotStatus) -> AsyncGenerator[BotStatus | None]:
     yield first
     async with aclosing(stream.feed.watch(first.bot_config_id)) as statuses:
         async for status in statuses:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -263,6 +264,36 @@ def test_goes_on_after_the_database_was_away(
             monkeypatch.setattr(stream, "read_statuses", failing)
             await change(bot, status="running")
             assert (await watcher.event())[1]["status"] == "running"
+
+    run(scenario)
+
+
+def test_shows_that_it_lives_while_the_first_look_hangs(
+    bot: BotConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_stream, "HEARTBEAT_S", 0.1)
+    read_statuses, hanging, done = stream.read_statuses, [], threading.Event()
+
+    def hang(bot_ids: Any) -> Any:
+        hanging.append(bot_ids)
+        done.wait(timeout=10)
+        return read_statuses(bot_ids)
+
+    monkeypatch.setattr(stream, "read_statuses", hang)
+
+    async def scenario() -> None:
+        async with Watcher(bot.user, bot.pk) as watcher:
+            await watcher.event()
+            try:
+                for _ in range(3):
+                    assert await watcher.read() == ": nothing new"
+                assert len(hanging) == 1
+                await change(bot, status="running")
+            finally:
+                done.set()
+            while (block := await watcher.read()) == ": nothing new":
+                pass
+            assert '"status":"running"' in block
 
     run(scenario)
 
