@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
+from django.http import HttpResponse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -407,11 +408,23 @@ def in_parallel(number: int, act: Callable[[], Any]) -> list[Any]:
 @pytest.mark.usefixtures("shared_database")
 def test_first_requests_at_once_ask_the_exchange_once(binance: Binance) -> None:
     gate = binance.answer = Gate(sends(listing(pair("BTC"))))
-    threading.Timer(0.3, gate.opened.set).start()
+    refused = []
 
-    answers = in_parallel(4, lambda: JSONClient().send("GET", "/symbols/spot"))
+    def ask() -> HttpResponse:
+        answer = JSONClient().send("GET", "/symbols/spot")
+        if answer.status_code == 503:
+            refused.append(answer)
+            if len(refused) == 3:  # they have not waited for the exchange
+                gate.opened.set()
+        return answer
 
-    assert [len(read(answer)) for answer in answers] == [1] * 4
+    answers = in_parallel(4, ask)
+
+    (served,) = (answer for answer in answers if answer not in refused)
+    assert len(read(served)) == 1
+    assert [read_problem(one, 503) and one["Retry-After"] for one in refused] == [
+        "2"
+    ] * 3
     assert len(binance.requests) == 1
 
 

@@ -106,12 +106,12 @@ class TradeViewSet(CRUDViewSet[Trade]):
 
 
 class NoSymbols(APIException):
-    """There are none yet, and the exchange does not tell them; ``wait`` in seconds."""
+    """There are none yet, and they are not to be had now; ``wait`` in seconds."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_detail = gettext_lazy(
-        "The symbols have not been fetched yet, and the exchange does not give them "
-        "out at the moment. Try again after the seconds in Retry-After."
+        "There are no symbols yet: they are being fetched, or the exchange does not "
+        "give them out at the moment. Try again after the seconds in Retry-After."
     )
     default_code = "no_symbols"
 
