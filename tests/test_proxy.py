@@ -89,6 +89,16 @@ class Client:
         return json.loads(content)
 
 
+def read_problem(response: http.client.HTTPResponse, status: int) -> None:
+    """Read an answer of the proxy itself."""
+    with response:
+        content = json.loads(response.read())
+    assert (response.status, content["status"]) == (status, status)
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert ("Retry-After" in response.headers) == (status == 502)
+
+
 def test_streams_and_requests_go_where_they_are_served(tmp_path: Path) -> None:
     settings = {**SECRETS, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
     settings |= {"HTTPS_ONLY": "false", "WEB_CONCURRENCY": "1"}
@@ -128,4 +138,12 @@ def test_streams_and_requests_go_where_they_are_served(tmp_path: Path) -> None:
         assert stream.stop() == 0, stream.log
         assert time.monotonic() - began < 10, "an open stream holds the server up"
         events.close()
+
+        read_problem(client.open("GET", f"/bots/{bot}/status-stream"), 502)
+        read_problem(client.open("GET", "/trades/?x=" + "y" * 9000), 414)
+        long = client.open("GET", "/trades/?symbol=" + "y" * 8000)
+        assert long.status in {200, 422}, long.read()
+        long.close()
+        too_large = "x" * 2_100_000
+        read_problem(client.open("POST", "/auth/login", too_large), 413)
         assert "Traceback" not in stream.log + web.log

@@ -53,6 +53,8 @@ else:
     wsgi_app = "tradebot.wsgi"
     worker_class = "gthread"
     threads = WEB_THREADS
+# As long as the proxy takes them, which tells better than gunicorn what is wrong.
+limit_request_line = 8190  # bytes, the most that gunicorn takes
 # Requests in flight at a SIGTERM may end; compose waits longer than this.
 graceful_timeout = 30
 # The workers' heartbeat: in memory, and writable where the root is read-only.
