@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
@@ -13,7 +14,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpResponse, StreamingHttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import APIException
@@ -30,6 +31,7 @@ from tradebot.api.views import APIView
 HEARTBEAT_S = 15
 LONGEST = dt.timedelta(hours=1)
 RETRY_MS = 3000
+MOST_OF_A_USER = 20
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -43,16 +45,26 @@ class NotStreamed(APIException):
     default_code = "not_streamed"
 
 
+class TooManyStreams(APIException):
+    status_code = HTTPStatus.TOO_MANY_REQUESTS
+    default_code = "too_many_streams"
+
+
+# By user, of this process; changed in the event loop alone.
+_streams: Counter[int] = Counter()
+
+
 class StatusStreamView(APIView):
     """The status of one of the caller's bots, again whenever it has changed.
 
     An event is JSON and its id stands for what it says: who comes back with
     ``Last-Event-ID`` is told only what is new. Comments in between show that the
     connection is alive. The stream ends after an hour, with the token, or when the bot
-    is gone or its owner no longer active: come back, and the answer says which.
+    is gone or its owner no longer active: come back, and the answer says which. A user
+    has about twenty at once, so that nobody takes all that the process can hold.
     """
 
-    problems = {"GET": (HTTPStatus.SERVICE_UNAVAILABLE,)}
+    problems = {"GET": (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)}
 
     @extend_schema(
         parameters=[
@@ -73,15 +85,38 @@ class StatusStreamView(APIView):
             raise NotStreamed
         if request.method == "HEAD":
             return HttpResponse(content_type=CONTENT_TYPE, headers=HEADERS)
+        if _streams[bot.user_id] >= MOST_OF_A_USER:
+            raise TooManyStreams(
+                gettext(
+                    "You have %(streams)s event streams open, as many as one may have. "
+                    "Close one before you open another."
+                )
+                % {"streams": MOST_OF_A_USER}
+            )
         status = read_statuses([bot.pk])[bot.pk]
         # The thread of the request, and with it its connection, lives as long as it.
         connections.close_all()
         until = min(timezone.now() + LONGEST, token_expiry(token=str(request.auth)))
         return StreamingHttpResponse(
-            _events(status, request.headers.get("Last-Event-ID", ""), until),
+            _counted(
+                bot.user_id,
+                _events(status, request.headers.get("Last-Event-ID", ""), until),
+            ),
             content_type=CONTENT_TYPE,
             headers=HEADERS,
         )
+
+
+async def _counted(user_id: int, events: AsyncGenerator[str]) -> AsyncGenerator[str]:
+    _streams[user_id] += 1
+    try:
+        async with aclosing(events):
+            async for event in events:
+                yield event
+    finally:
+        _streams[user_id] -= 1
+        if not _streams[user_id]:
+            del _streams[user_id]
 
 
 async def _events(

@@ -56,6 +56,8 @@ class Watcher:
 
     async def __aexit__(self, *exc: object) -> None:
         await self._lines.aclose()  # type: ignore[attr-defined]
+        # A server ends it from within, by cancelling what it waits for.
+        await self.response._iterator.aclose()  # type: ignore[attr-defined]
 
     async def read(self) -> str:
         """Return the next block, without the empty line at its end."""
@@ -133,6 +135,26 @@ def test_head_is_answered_without_a_stream(bot: BotConfig) -> None:
         assert response.headers["X-Accel-Buffering"] == "no"
 
     run(scenario)
+
+
+def test_user_has_so_many_streams_and_no_more(
+    bot: BotConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_stream, "MOST_OF_A_USER", 2)
+    other = make_bot(make_user("other@example.com"))
+
+    async def scenario() -> None:
+        async with Watcher(bot.user, bot.pk), Watcher(bot.user, bot.pk) as second:
+            third = await AsyncClient().get(second.path, headers=second.headers)
+            problem = read_problem(third, 429)  # type: ignore[arg-type]
+            assert "2 event streams" in problem["detail"]
+            async with Watcher(other.user, other.pk):
+                pass
+        async with Watcher(bot.user, bot.pk):
+            pass
+
+    run(scenario)
+    assert not api_stream._streams
 
 
 def test_who_comes_back_is_told_what_is_new_only(
