@@ -29,7 +29,7 @@ INTERVALS_MS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candles:
     """Closed bars of one market, oldest first; make them with ``of``.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trading.engine.backtest import Backtest
+from trading.engine.backtest import BacktestResult
 from trading.engine.periods import day_ends
 from trading.engine.trades import Trades
 from trading.engine.types import DAY_MS, Floats, Mask, Reason
@@ -48,7 +48,7 @@ class Metrics:
     exits: dict[str, int]  # by reason
 
 
-def metrics(backtest: Backtest) -> Metrics:
+def metrics(backtest: BacktestResult) -> Metrics:
     """Return the figures of a run."""
     trades, equity = backtest.trades, backtest.equity
     wins, losses = trades.pnl[trades.pnl > 0], trades.pnl[trades.pnl < 0]
@@ -87,7 +87,7 @@ def metrics(backtest: Backtest) -> Metrics:
     )
 
 
-def daily_returns(backtest: Backtest) -> Floats:
+def daily_returns(backtest: BacktestResult) -> Floats:
     """Return what each UTC day made of the equity before it, as ratios; idle ones 0."""
     ends = np.concatenate([[0], day_ends(backtest.candles)])
     equity = backtest.equity[ends]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.trading.engine.bars import FLAT_BAR, Bar, run
-from trading.engine.backtest import Backtest
+from trading.engine.backtest import BacktestResult
 from trading.engine.metrics import (
     daily_returns,
     max_drawdown,
@@ -27,7 +27,7 @@ LOSS: Bar = (100, 100, 99, 100)  # stop 99.5
 IDLE = FLAT_BAR
 
 
-def year(bars: dict[int, Bar], *, days: int) -> Backtest:
+def year(bars: dict[int, Bar], *, days: int) -> BacktestResult:
     """Return a run of daily bars that trades on those that are given, flat between."""
     return run(
         [bars.get(day, IDLE) for day in range(days)],
@@ -148,6 +148,12 @@ def test_days_of_hours_end_at_midnight_and_a_part_of_a_day_counts() -> None:
         ("2022-01-01", 1),
         ("2022-01-02", 0),
     ]
+
+
+def test_trades_count_on_the_day_of_their_entry() -> None:
+    result = run([IDLE] * 30, [0] * 20 + [1, 0, 0, 0, 0, -1, 1], interval="1h")
+    assert result.trades.exit_bar.tolist() == [26, 29]
+    assert [day["trades"] for day in daily_results(result)] == [1, 1]
 
 
 def test_records_are_rounded_once_and_have_their_times() -> None:
