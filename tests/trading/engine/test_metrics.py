@@ -112,6 +112,32 @@ def test_growth_of_less_than_a_month_is_none() -> None:
     assert metrics(year({2: WIN}, days=30)).cagr is not None
 
 
+def test_effective_risk_is_less_where_the_capital_buys_less() -> None:
+    # 2 % of risk ask for 40 units, 95 % of 1,000 buy 9.5; each loses 0.5 at its stop.
+    assert metrics(run([IDLE] * 4, [0, 1])).effective_risk == pytest.approx(0.475)
+    futures = run([IDLE] * 4, [0, 1], market="futures", leverage=10)
+    assert metrics(futures).effective_risk == pytest.approx(2)
+    assert metrics(run([IDLE] * 4, [])).effective_risk is None
+
+
+def test_account_that_is_lost_has_no_ratios() -> None:
+    # 125 times the margin: two commissions of 5 % are more than there is.
+    ruin = run(
+        [IDLE] * 4,
+        [0, 1, -1],
+        interval="1d",
+        market="futures",
+        leverage=125,
+        size_by="quote",
+        size=D(12_000),
+        taker_fee=D("0.05"),
+    )
+    found = metrics(ruin)
+    assert found.final_capital == pytest.approx(1000 - 600 - 600)
+    assert (found.sharpe, found.sortino, found.cagr) == (None, None, None)
+    assert found.max_drawdown == pytest.approx(-120)
+
+
 def test_bar_of_two_positions_is_held_once() -> None:
     result = run(
         [IDLE] * 10, [0, 1, 0, 0, -1, 0, 1], market="futures", allow_short=True
