@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,9 @@ def daily_returns(backtest: BacktestResult) -> Floats:
 
 def max_drawdown(equity: Floats) -> float:
     """Return the deepest fall from a peak before it, in percent: 0 or below."""
-    return float((equity / np.maximum.accumulate(equity) - 1).min()) * 100
+    left = np.maximum.accumulate(equity)
+    np.divide(equity, left, out=left)
+    return float(left.min() - 1) * 100
 
 
 def sharpe(returns: Floats, *, days_a_year: int = _DAYS_A_YEAR) -> float | None:
@@ -139,17 +142,11 @@ def _effective_risk(backtest: BacktestResult) -> float | None:
     if rules.stop_loss is None or not len(trades):
         return None
     costs = float(rules.stop_loss), float(rules.taker_fee), float(rules.slippage)
-    losses = [
-        units * loss_at_stop(price, direction, *costs)
-        for units, price, direction in zip(
-            trades.units.tolist(),
-            trades.entry_price.tolist(),
-            trades.direction.tolist(),
-            strict=True,
-        )
-    ]
+    price: Any = trades.entry_price  # the arithmetic is the same for columns
+    direction: Any = trades.direction
+    losses = trades.units * loss_at_stop(price, direction, *costs)
     capital = np.append(backtest.equity[0], trades.capital[:-1])
-    return float(np.mean(np.array(losses) / capital)) * 100
+    return float(np.mean(losses / capital)) * 100
 
 
 def _mean(values: Floats) -> float | None:

@@ -29,8 +29,11 @@ class Month(TypedDict):
 
 def day_ends(candles: Candles) -> Ints:
     """Return for each UTC day the index just behind its last bar."""
-    days = candles.open_time // DAY_MS
-    return np.append(np.flatnonzero(np.diff(days)) + 1, len(days))
+    # Bars have no gaps, and every interval divides the day.
+    since_midnight = int(candles.open_time[0]) % DAY_MS
+    first = -(-(DAY_MS - since_midnight) // candles.interval_ms)
+    ends = np.arange(first, len(candles), DAY_MS // candles.interval_ms)
+    return np.append(ends, len(candles))
 
 
 def daily_results(backtest: BacktestResult) -> list[Day]:

@@ -7,7 +7,7 @@ from decimal import Decimal as D
 import numpy as np
 import pytest
 
-from tests.trading.engine.bars import FLAT_BAR, Bar, run
+from tests.trading.engine.bars import FLAT_BAR, NEW_YEAR_MS, Bar, candles, run
 from trading.engine.backtest import BacktestResult
 from trading.engine.metrics import (
     daily_returns,
@@ -16,8 +16,8 @@ from trading.engine.metrics import (
     sharpe,
     sortino,
 )
-from trading.engine.periods import daily_results, monthly_results
-from trading.engine.types import Reason
+from trading.engine.periods import daily_results, day_ends, monthly_results
+from trading.engine.types import DAY_MS, Reason
 
 pytestmark = pytest.mark.sqlite  # no database
 
@@ -174,6 +174,17 @@ def test_days_of_hours_end_at_midnight_and_a_part_of_a_day_counts() -> None:
         ("2022-01-01", 1),
         ("2022-01-02", 0),
     ]
+
+
+@pytest.mark.parametrize("interval", ["1h", "8h", "1d"])
+@pytest.mark.parametrize("bars", [1, 2, 60])
+@pytest.mark.parametrize("late_ms", [0, 1, 5 * 3_600_000, DAY_MS - 1])
+def test_days_end_where_the_date_changes(
+    interval: str, bars: int, late_ms: int
+) -> None:
+    made = candles(*[IDLE] * bars, interval=interval, start_ms=NEW_YEAR_MS + late_ms)
+    changes = np.flatnonzero(np.diff(made.open_time // DAY_MS)) + 1
+    assert day_ends(made).tolist() == [*changes.tolist(), bars]
 
 
 def test_trades_count_on_the_day_of_their_entry() -> None:
