@@ -105,6 +105,7 @@ def test_sums_keep_every_digit() -> None:
         ("start_date=2025-02-01", 1),
         ("end_date=2025-01-31", 2),
         ("end_date=2025-01-31T22:00:00", 1),
+        ("end_date=9999-12-31", 3),
         ("start_date=2025-01-31T22:00:01Z&end_date=2025-01-31", 1),
     ],
 )
