@@ -5,6 +5,7 @@ Money is in the quote asset of a bot's symbol.
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -36,9 +37,10 @@ _FEE = Case(
     default=Value(None),
     output_field=ExactDecimalField(),
 )
-
-
 _ANY = Q()
+# Numbers have 30 digits on either side of the point: a ratio of sums of them can have
+# more than twice as many before it.
+_WIDE = decimal.Context(prec=200)
 
 
 def reports(bots: QuerySet[BotConfig], *, trades: Q = _ANY) -> list[dict[str, Any]]:
@@ -92,11 +94,11 @@ def _derived(row: Mapping[str, Any]) -> dict[str, Decimal | None]:
     if None not in (row["sold"], row["bought"], row["total_fees"]):
         pnl = row["sold"] - row["bought"] - row["total_fees"]
     if closed := row["winning_trades"] + row["losing_trades"]:
-        win_rate = _rounded(100 * Decimal(row["winning_trades"]) / closed)
+        win_rate = _ratio(100 * Decimal(row["winning_trades"]), Decimal(closed))
     if row["loss"] and row["profit"] is not None:
-        profit_factor = _rounded(row["profit"] / -row["loss"])
+        profit_factor = _ratio(row["profit"], row["loss"].copy_negate())
     return {"total_pnl": pnl, "win_rate": win_rate, "profit_factor": profit_factor}
 
 
-def _rounded(number: Decimal) -> Decimal:
-    return number.quantize(Decimal("0.01"))
+def _ratio(number: Decimal, by: Decimal) -> Decimal:
+    return _WIDE.quantize(_WIDE.divide(number, by), Decimal("0.01"))

@@ -98,6 +98,29 @@ def test_sums_keep_every_digit() -> None:
     assert found["total_realized_pnl"] == realized
 
 
+@pytest.mark.alike
+@pytest.mark.parametrize(
+    ("profit", "loss", "factor"),
+    [
+        ("1e20", "-1e-7", "1" + "0" * 27 + ".00"),
+        ("1e29", "-1e-30", "1" + "0" * 59 + ".00"),
+        ("1e-30", "-1e29", "0.00"),
+        ("2", "-3", "0.67"),
+    ],
+)
+@pytest.mark.django_db
+def test_profit_factor_of_any_numbers_has_two_decimals(
+    profit: str, loss: str, factor: str
+) -> None:
+    bot = make_bot(make_user())
+    for won in (profit, loss):
+        trade(bot, "SELL", "1", realized_pnl=Decimal(won))
+
+    (found,) = reports(BotConfig.objects.all())
+
+    assert str(found["profit_factor"]) == factor
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
