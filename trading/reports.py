@@ -25,6 +25,7 @@ from django.db.models import (
 
 from bots.models import BotConfig
 from tradebot.fields import ExactDecimalField
+from tradebot.sqlite.decimals import EXACT
 
 _ASSET = F("trades__commission_asset")
 _IN_QUOTE = Q(trades__symbol__endswith=_ASSET)
@@ -92,7 +93,8 @@ def _derived(row: Mapping[str, Any]) -> dict[str, Decimal | None]:
     """
     pnl = win_rate = profit_factor = None
     if None not in (row["sold"], row["bought"], row["total_fees"]):
-        pnl = row["sold"] - row["bought"] - row["total_fees"]
+        spent = EXACT.add(row["bought"], row["total_fees"])
+        pnl = EXACT.subtract(row["sold"], spent)
     if closed := row["winning_trades"] + row["losing_trades"]:
         win_rate = _ratio(100 * Decimal(row["winning_trades"]), Decimal(closed))
     if row["loss"] and row["profit"] is not None:

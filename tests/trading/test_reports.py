@@ -14,6 +14,7 @@ from accounts.models import User
 from bots.models import BotConfig
 from tests.clients import JSONClient, broken_fields, read, read_problem
 from tests.factories import make_bot, make_trade, make_user
+from tradebot.sqlite.decimals import EXACT
 from trading.models import Trade
 from trading.reports import reports
 
@@ -87,15 +88,33 @@ def test_sums_keep_every_digit() -> None:
         won = Decimal(numbers.randrange(-(10**20), 10**20)).scaleb(-18)
         side = numbers.choice(["BUY", "SELL"])
         trade(bot, side, str(quote), realized_pnl=won)
-        sold, bought = (
-            (sold + quote, bought) if side == "SELL" else (sold, bought + quote)
-        )
-        realized += won
+        if side == "SELL":
+            sold = EXACT.add(sold, quote)
+        else:
+            bought = EXACT.add(bought, quote)
+        realized = EXACT.add(realized, won)
 
     (found,) = reports(BotConfig.objects.all())
 
-    assert found["total_pnl"] == sold - bought
+    assert found["total_pnl"] == EXACT.subtract(sold, bought)
     assert found["total_realized_pnl"] == realized
+
+
+@pytest.mark.django_db
+def test_profit_keeps_every_digit() -> None:
+    bot = make_bot(make_user())
+    trade(bot, "SELL", "1" + "0" * 29)
+    trade(
+        bot,
+        "BUY",
+        "0." + "0" * 29 + "1",
+        commission_amount=Decimal("0." + "0" * 28 + "1"),
+        commission_asset="USDT",
+    )
+
+    (found,) = reports(BotConfig.objects.all())
+
+    assert str(found["total_pnl"]) == "9" * 29 + "." + "9" * 28 + "89"
 
 
 @pytest.mark.alike
