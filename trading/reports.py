@@ -22,14 +22,20 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.functions import Length, NullIf, Replace, Substr, Upper
+from django.db.models.lookups import EndsWith, In, IsNull, StartsWith
 
 from bots.models import BotConfig
 from tradebot.fields import ExactDecimalField
 from tradebot.sqlite.decimals import EXACT
+from trading.quotes import QUOTES
 
-_ASSET = F("trades__commission_asset")
-_IN_QUOTE = Q(trades__symbol__endswith=_ASSET)
-_IN_BASE = Q(trades__symbol__startswith=_ASSET)
+_ASSET = NullIf(Upper("trades__commission_asset"), Value(""))
+_SYMBOL = Replace(Upper("trades__symbol"), Value("/"), Value(""))
+_IN_QUOTE = Q(In(_ASSET, QUOTES), EndsWith(_SYMBOL, _ASSET))
+_IN_BASE = Q(
+    StartsWith(_SYMBOL, _ASSET), In(Substr(_SYMBOL, Length(_ASSET) + 1), QUOTES)
+)
 # What was paid in coins is worth what they were traded for. In a third asset, as BNB,
 # it cannot be told from the trade: it is counted instead.
 _FEE = Case(
@@ -71,7 +77,7 @@ def reports(bots: QuerySet[BotConfig], *, trades: Q = _ANY) -> list[dict[str, An
             total_realized_pnl=total(realized),
             total_fees=total(_FEE),
             trades_with_other_fees=count(
-                Q(trades__commission_amount__gt=0) & ~_IN_QUOTE & ~_IN_BASE
+                Q(IsNull(_FEE, True), trades__commission_amount__gt=0)
             ),
             winning_trades=count(wins),
             losing_trades=count(losses),

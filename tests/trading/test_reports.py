@@ -100,6 +100,37 @@ def test_sums_keep_every_digit() -> None:
     assert found["total_realized_pnl"] == realized
 
 
+@pytest.mark.parametrize(
+    ("symbol", "asset", "fees", "others"),
+    [
+        ("BTCUSDT", "usdt", 2, 0),
+        ("btc/usdt", "USDT", 2, 0),
+        ("BTC/USDT", "btc", 200, 0),
+        ("ETHBTC", "BTC", 2, 0),
+        ("BTCUSDT", "BNB", 0, 1),
+        ("BTCUSDT", "B", 0, 1),
+        ("BTCUSDT", "T", 0, 1),
+        ("BTCUSDT", "%", 0, 1),
+        ("BTCUSDT", "", 0, 1),
+        ("USDT", "", 0, 1),
+        ("BTCUSDT", None, 0, 1),
+        ("TUSDT", "TUSD", 0, 1),
+        ("TUSDT", "T", 200, 0),
+    ],
+)
+@pytest.mark.django_db
+def test_fee_counts_in_the_base_or_the_quote_asset(
+    symbol: str, asset: str | None, fees: int, others: int
+) -> None:
+    bot = make_bot(make_user())
+    paid = {"commission_amount": Decimal(2), "commission_asset": asset}
+    trade(bot, "SELL", "1", symbol=symbol, **paid)
+
+    (found,) = reports(BotConfig.objects.all())
+
+    assert (found["total_fees"], found["trades_with_other_fees"]) == (fees, others)
+
+
 @pytest.mark.django_db
 def test_profit_keeps_every_digit() -> None:
     bot = make_bot(make_user())
