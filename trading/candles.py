@@ -79,6 +79,13 @@ class Period(NamedTuple):
         """Return a period of milliseconds since 1970."""
         return cls(*(EPOCH + dt.timedelta(milliseconds=time) for time in (start, end)))
 
+    @classmethod
+    def of_whole(
+        cls, start: dt.datetime, end: dt.datetime, length: dt.timedelta
+    ) -> Self:
+        """Return the candles that open at ``start`` or later and close by ``end``."""
+        return cls(start + (EPOCH - start) % length, end - (end - EPOCH) % length)
+
     def __str__(self) -> str:
         return f"{spell_time(self.start)} to {spell_time(self.end)}"
 
@@ -153,6 +160,10 @@ def candle_row(
         raise BadCandleError(
             f"it opens at {spell_time(open_time)} and closes later than now; expected "
             "closed candles only"
+        )
+    if len(numbers) != len(NUMBERS):
+        raise BadCandleError(
+            f"{len(numbers)} numbers; expected {len(NUMBERS)}: {', '.join(NUMBERS)}"
         )
     if not all(map(_is_number, numbers)):
         name, text = next(
@@ -287,7 +298,9 @@ def _conflict(
     columns = ", ".join(_COLUMNS)
     cursor.execute(f"SELECT {columns} FROM incoming WHERE open_time = %s", [first])  # noqa: S608
     _, *new = cursor.fetchone()
-    old = Candle.objects.get(series=series, open_time=first)
+    # SQLite says it as a text, without the zone.
+    time = dt.datetime.fromisoformat(str(first)).replace(tzinfo=dt.UTC)
+    old = Candle.objects.get(series=series, open_time=time)
     told = ", ".join(
         f"{name} {getattr(old, name)}, now {value}"
         for name, value in zip(NUMBERS, new, strict=True)
@@ -295,7 +308,7 @@ def _conflict(
     )
     return CandleConflictError(
         f"{count:,} of the candles are stored for {series} with other values. The "
-        f"first opens at {spell_time(old.open_time)}: {told}. Nothing was stored. See "
+        f"first opens at {spell_time(time)}: {told}. Nothing was stored. See "
         "which are right; --replace takes those that came now."
     )
 
