@@ -349,7 +349,7 @@ def missing_find(series: CandleSeries, period: Period) -> list[Period]:
 
 def extent_read(series: CandleSeries) -> Extent:
     """Return which candles of a series are stored."""
-    found = Candle.objects.filter(series=series).aggregate(
+    found = Candle.objects.filter(series_id=series.pk).aggregate(
         rows=Count("open_time"), first=Min("open_time"), last=Max("open_time")
     )
     if not found["rows"]:
