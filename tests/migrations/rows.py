@@ -69,6 +69,23 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
         "status": "TRADING",
         "tick_size": _EXACT,
     },
+    ("trading", "CandleSeries"): {
+        "market": "spot",
+        "symbol": "BTCUSDT",
+        "interval": "1m",
+        "source": "synthetic",
+        "seed": 7,
+        "base_price": _EXACT,
+    },
+    ("trading", "Candle"): {
+        "series_id": 1,
+        "open_time": _WHEN,
+        "open": _EXACT,
+        "high": _EXACT,
+        "low": _EXACT,
+        "close": _EXACT,
+        "volume": _EXACT,
+    },
     ("backtests", "Backtest"): {
         "user_id": 1,
         "symbol": "BTCUSDT",
