@@ -32,6 +32,8 @@ def user_authenticate(
         limits.give_back(by_client)  # it has guessed nothing
         raise
     user = User.objects.with_email(email).first()
+    if connection.settings_dict["OPTIONS"].get("pool"):
+        connection.close()  # others may have it while this one hashes
     if not _is_password(password, user):
         return None
     limits.give_back(by_client, by_account)

@@ -14,12 +14,7 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 from accounts.models import User
 from bots.bounds import BOUNDS, MIN_NAME_LENGTH, TIMEFRAMES
 from bots.models import BotConfig, BotState
-from bots.services import (
-    bot_config_delete,
-    bot_config_update,
-    bot_state_delete,
-    bot_stop,
-)
+from bots.services import bot_config_delete, bot_config_update, bot_state_delete
 from tradebot.adminsite.actions import confirmation
 from tradebot.adminsite.base import NOTHING, ModelAdmin, RecordAdmin
 from tradebot.adminsite.filters import ActiveFilter, NullIsNoFilter
@@ -237,7 +232,7 @@ class BotConfigAdmin(ModelAdmin):
             return page
         bots = list(running.select_for_update(of=("self",)))
         for bot in bots:
-            bot_stop(bot=bot)
+            bot_config_update(bot=bot, values={"is_active": False})
             self.log_change(request, bot, [{"changed": {"fields": ["Active"]}}])
         self.message_user(request, f"Stopped: {len(bots)}.", messages.SUCCESS)
         return None

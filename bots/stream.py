@@ -24,6 +24,7 @@ from tradebot.signals import server_closing
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
+LONGEST_LOOK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +135,12 @@ class StatusFeed:
             try:
                 # Not in the thread of the request that came first: it ends with that.
                 read = sync_to_async(_read_and_leave, thread_sensitive=False)
-                self._seen = await read(asked)
+                self._seen = await asyncio.wait_for(read(asked), LONGEST_LOOK_S)
                 self._asked = asked
             except Exception:  # the next look may succeed
                 logger.exception("The status of the bots that are watched is unknown")
             self._wake()
-        self._looking = None
+        self._looking, self._asked, self._seen = None, (), {}
 
     def _wake(self) -> None:
         self._looked.set()

@@ -82,6 +82,7 @@ MALFORMED = [
     ("WEB_CONCURRENCY", "-3"),
     ("WEB_THREADS", "four"),
     ("WEB_WORKER", "threads"),
+    ("BACKTEST_WORKERS", "some"),
 ]
 
 

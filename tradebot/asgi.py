@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
-if TYPE_CHECKING:
-    from asgiref.typing import (
-        ASGIReceiveCallable,
-        ASGIReceiveEvent,
-        ASGISendCallable,
-        HTTPScope,
-        Scope,
-    )
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradebot.settings")
 
 # A thread ends with its request here, and its connection with it: they are kept in a
 # pool instead. More requests at once than this wait for a connection.
 CONNECTIONS = 10
+WAIT_S = 5.0
 for database in settings.DATABASES.values():
     database["CONN_MAX_AGE"] = 0
     if database["ENGINE"] == "tradebot.postgresql":
-        database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": CONNECTIONS}
+        database["OPTIONS"]["pool"] = {
+            "min_size": 1,
+            "max_size": CONNECTIONS,
+            "timeout": WAIT_S,
+        }
 
 _django = get_asgi_application()
 
 
-async def application(
-    scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-) -> None:
+async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Answer a request, also one whose body comes in chunks without a length.
 
     Django would write a body of any size to the disk, and then take as many bytes of it
@@ -55,7 +54,7 @@ async def application(
         scope = {**scope, "headers": [*scope["headers"], header]}
     given = False
 
-    async def receive_read() -> ASGIReceiveEvent:
+    async def receive_read() -> Message:
         nonlocal given
         if not given:
             given = True
@@ -67,12 +66,12 @@ async def application(
     await _django(scope, receive_read, send)
 
 
-def _declared_length(scope: HTTPScope) -> int:
+def _declared_length(scope: dict[str, Any]) -> int:
     """Return Content-Length, which the server has checked; 0 without one."""
     return int(dict(scope["headers"]).get(b"content-length", 0))
 
 
-async def _read_body(receive: ASGIReceiveCallable, limit: int) -> bytes | None:
+async def _read_body(receive: Receive, limit: int) -> bytes | None:
     """Return the body, or the first of it that exceed ``limit`` bytes.
 
     None where the client leaves before its end.

@@ -165,6 +165,9 @@ WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", default=2)
 # More than people who log in at once: each of them keeps one busy for a while.
 WEB_THREADS = env.integer("WEB_THREADS", default=8)
 
+# Processes beside the server that run backtests; 0 where runworker is run elsewhere.
+BACKTEST_WORKERS = env.integer("BACKTEST_WORKERS", default=1, minimum=0)
+
 # --- Applications -----------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -394,7 +397,12 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "PATH_CONVERTER_OVERRIDES": {"id": {"type": "integer", "minimum": 1}},
-    "ENUM_NAME_OVERRIDES": {"PositionType": "bots.models.PositionType"},
+    "ENUM_NAME_OVERRIDES": {
+        "PositionType": "bots.models.PositionType",
+        "RunStatus": "backtests.models.BacktestRun.Status",
+        "QueuedStatus": ["queued"],
+        "SuccessStatus": ["success"],
+    },
 }
 
 # --- Exchange ---------------------------------------------------------------------

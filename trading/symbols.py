@@ -10,7 +10,6 @@ import datetime as dt
 import logging
 import math
 import threading
-import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,7 +28,6 @@ FRESH_FOR = dt.timedelta(minutes=10)
 TRY_FOR = dt.timedelta(seconds=20)
 # How long the exchange is left alone after a failure, at least.
 RETRY_AFTER = dt.timedelta(seconds=30)
-LOOK_EVERY_S = 0.1
 
 # Base assets that come first, in this order.
 _PRIORITY = ("BTC", "ETH", "BNB", "SOL", "ADA", "AVAX", "DOT", "MATIC", "LINK", "UNI")
@@ -58,8 +56,8 @@ def symbols_read(*, market: str) -> Symbols:
     """Return the symbols of a market, those that are stored.
 
     Where they are stale, a thread is fetching them afterwards. Where there are none
-    yet they are fetched here, or waited for while another process does it; raises
-    ExchangeUnavailableError where that fails.
+    yet they are fetched here; raises ExchangeUnavailableError where that fails, or
+    while another does it.
     """
     row = SymbolList.objects.filter(market=market).first()
     if row is None or row.fetched_at is None:
@@ -127,24 +125,25 @@ def _claimed(market: str, claim: dt.datetime) -> QuerySet[SymbolList]:
 
 
 def _first_fetched(market: str) -> SymbolList:
-    """Fetch the symbols of a market for the first time, or wait for who does it."""
+    """Fetch the symbols of a market for the first time.
+
+    Raises ExchangeUnavailableError where that fails, and while another does it: whoever
+    waited for them would hold a thread of the server.
+    """
     symbol_list_create(market=market)
-    while True:
-        if claim := symbols_claim(market=market):
-            try:
-                symbols_refresh(market=market, claim=claim)
-            except ExchangeUnavailableError as error:
-                logger.warning("The symbols cannot be fetched: %s", error)
-        row = SymbolList.objects.get(market=market)
-        if row.fetched_at is not None:
-            return row
-        if row.retry_at is not None:
-            wait = row.retry_at - timezone.now()
-            raise ExchangeUnavailableError(
-                "The exchange does not tell its symbols at the moment.",
-                retry_after_s=max(math.ceil(wait.total_seconds()), 1),
-            )
-        time.sleep(LOOK_EVERY_S)
+    if claim := symbols_claim(market=market):
+        try:
+            symbols_refresh(market=market, claim=claim)
+        except ExchangeUnavailableError as error:
+            logger.warning("The symbols cannot be fetched: %s", error)
+    row = SymbolList.objects.get(market=market)
+    if row.fetched_at is not None:
+        return row
+    wait = (row.retry_at or timezone.now()) - timezone.now()
+    raise ExchangeUnavailableError(
+        "The exchange does not tell its symbols at the moment.",
+        retry_after_s=max(math.ceil(wait.total_seconds()), 1),
+    )
 
 
 def _refresh_beside(market: str, claim: dt.datetime) -> None:

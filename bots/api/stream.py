@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
+from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
@@ -67,15 +68,22 @@ class StatusStreamView(APIView):
         bot = own_bot(caller(request), bot_config_id)
         if not isinstance(request._request, ASGIRequest):
             raise NotStreamed
+        if request.method == "HEAD":
+            return StreamingHttpResponse([], **_LIKE_EVENTS)
         status = read_statuses([bot.pk])[bot.pk]
         # The thread of the request, and with it its connection, lives as long as it.
         connections.close_all()
         until = min(timezone.now() + LONGEST, token_expiry(token=str(request.auth)))
         return StreamingHttpResponse(
             _events(status, request.headers.get("Last-Event-ID", ""), until),
-            content_type="text/event-stream; charset=utf-8",
-            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+            **_LIKE_EVENTS,
         )
+
+
+_LIKE_EVENTS: dict[str, Any] = {
+    "content_type": "text/event-stream; charset=utf-8",
+    "headers": {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+}
 
 
 async def _events(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.test import Client, override_settings
 from django.urls import path
 from rest_framework.request import Request
@@ -37,6 +37,8 @@ class BreakingView(APIView):
                 BotConfig.objects.filter(pk=bot.pk).update(stop_loss_perc=None)
             case "data":
                 raise DataError("out of range")
+            case "away":
+                raise OperationalError("the secret address")
             case "gone":
                 BotConfig.objects.get(pk=999_999)
         raise RuntimeError("the secret reason")
@@ -54,6 +56,7 @@ __all__ = ["handler400", "handler404", "handler500", "urlpatterns"]
         pytest.param("orphan", 409, marks=pytest.mark.django_db(transaction=True)),
         ("null", 422),
         ("data", 422),
+        ("away", 503),
         ("gone", 404),
         ("other", 500),
     ],

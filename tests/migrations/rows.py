@@ -105,6 +105,11 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
         "daily_results": [],
         "test_mode": "false",
     },
+    ("backtests", "BacktestRun"): {
+        "user_id": 1,
+        "request": {"symbol": "BTCUSDT"},
+        "started_at": _WHEN,
+    },
     ("admin", "LogEntry"): {
         "user_id": 1,
         "content_type_id": 1,
@@ -120,7 +125,10 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
-_JSON = {"parameters", "daily_results", "monthly_results"}
+_JSON = {
+    *("parameters", "daily_results", "monthly_results"),
+    *("metrics", "equity_curve", "trades", "request"),
+}
 
 
 def fill(connection: BaseDatabaseWrapper, apps: StateApps) -> None:

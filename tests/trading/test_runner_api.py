@@ -1,20 +1,19 @@
-"""Bots are stopped; what needs the engine says that there is none yet."""
+"""What needs the engine says that there is none yet."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 
 from accounts.models import User
 from apikeys.services import api_key_create
-from bots.models import BotConfig, BotState
-from tests.clients import JSONClient, read, read_problem
+from bots.models import BotState
+from tests.clients import JSONClient, read_problem
 from tests.factories import make_bot
 
 pytestmark = pytest.mark.alike
 
 
+@pytest.mark.parametrize("what", ["start", "stop"])
 @pytest.mark.parametrize(
     ("body", "media_type"),
     [
@@ -24,11 +23,11 @@ pytestmark = pytest.mark.alike
         (b"{nonsense", "text/plain"),
     ],
 )
-def test_start_is_not_built_whatever_the_body(
-    api: JSONClient, user: User, body: bytes, media_type: str
+def test_start_and_stop_are_not_built_whatever_the_body(
+    api: JSONClient, user: User, what: str, body: bytes, media_type: str
 ) -> None:
     bot = make_bot(user)
-    address = f"/api/v1/bots/{bot.pk}/start"
+    address = f"/api/v1/bots/{bot.pk}/{what}"
 
     response = api.generic("POST", address, body, media_type)
 
@@ -39,50 +38,6 @@ def test_start_is_not_built_whatever_the_body(
     assert not BotState.objects.exists()
 
 
-@pytest.mark.parametrize("body", [b"", b"{nonsense"])
-def test_stop_twice_stops_the_bot_and_its_state(
-    api: JSONClient, user: User, body: bytes
-) -> None:
-    bot = make_bot(user, is_active=True)
-    BotState.objects.create(bot_config=bot, status="running", in_position=True)
-    answer = {"message": "The bot is stopped.", "bot_config_id": bot.pk}
-
-    assert read(api.send("POST", f"/bots/{bot.pk}/stop", body)) == answer
-    bot.refresh_from_db()
-    assert (bot.is_active, bot.state.status) == (False, "stopped")
-    assert bot.state.in_position  # what it holds stays on the exchange
-    assert read(api.send("POST", f"/bots/{bot.pk}/stop", body)) == answer
-    unchanged = BotConfig.objects.get(pk=bot.pk)
-    assert unchanged.updated_at == bot.updated_at
-    assert unchanged.state.last_updated_at == bot.state.last_updated_at
-
-
-def test_stop_makes_no_state(api: JSONClient, user: User) -> None:
-    bot = make_bot(user, is_active=True)
-
-    read(api.send("POST", f"/bots/{bot.pk}/stop"))
-
-    assert not BotState.objects.exists()
-
-
-def test_stop_of_another_users_bot_is_missing(stranger: JSONClient, user: User) -> None:
-    bot = make_bot(user, is_active=True)
-
-    read_problem(stranger.send("POST", f"/bots/{bot.pk}/stop"), 404)
-
-    bot.refresh_from_db()
-    assert bot.is_active
-
-
-@pytest.mark.parametrize("body", [b"", b"{}"])
-def test_cache_is_not_cleared_with_or_without_a_body(
-    api: JSONClient, body: bytes
-) -> None:
-    response = api.send("POST", "/backtest/cache/clear", body)
-
-    read_problem(response, 501)
-
-
 def test_balance_needs_a_key(api: JSONClient, user: User, stranger: JSONClient) -> None:
     read_problem(api.send("GET", "/api-keys/balance"), 404)
 
@@ -90,38 +45,3 @@ def test_balance_needs_a_key(api: JSONClient, user: User, stranger: JSONClient) 
 
     read_problem(api.send("GET", "/api-keys/balance"), 501)
     read_problem(stranger.send("GET", "/api-keys/balance"), 404)
-
-
-RUN = {
-    "symbol": "BTCUSDT",
-    "interval": "1h",
-    "start_date": "2025-01-01",
-    "end_date": "2025-01-01",
-    "market_type": "Futures",
-    "parameters": {"leverage": 5, "unknown": None},
-}
-
-
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({}, None),
-        ({"symbol": ""}, "symbol"),
-        ({"start_date": "01.02.2025"}, "start_date"),
-        ({"start_date": None}, "start_date"),
-        ({"end_date": "2024-12-31"}, "end_date"),
-        ({"market_type": "margin"}, "market_type"),
-        ({"parameters": []}, "parameters"),
-    ],
-)
-def test_run_is_checked_before_it_is_not_built(
-    api: JSONClient, changes: dict[str, object], field: str | None
-) -> None:
-    response = api.send("POST", "/backtest/run", {**RUN, **changes})
-
-    if field is None:
-        read_problem(response, 501)
-    else:
-        errors = read_problem(response, 422)["errors"]
-        assert [error["field"] for error in errors] == [field]
-        assert json.dumps(RUN["parameters"]) not in response.content.decode()

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
-from django.db import DataError, IntegrityError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -48,6 +48,8 @@ _TAKEN = gettext_lazy(
     "This contradicts what is stored: the same already exists, or something it refers "
     "to has just been deleted. Load the current data and try again."
 )
+_AWAY = gettext_lazy("The database does not answer. Try again in a moment.")
+_RETRY_AFTER_S = 5
 _UNSTORABLE = gettext_lazy(
     "The database cannot store these values. Check them and try again."
 )
@@ -122,6 +124,14 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
         case IntegrityError() | DataError():
             return _unstorable(exc, context)
+        case OperationalError() | InterfaceError():
+            cause = type(exc.__cause__).__name__
+            logger.error("The database does not answer: %s", cause)
+            return problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                str(_AWAY),
+                headers={"Retry-After": str(_RETRY_AFTER_S)},
+            )
     return None
 
 
