@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from functools import cache
 from ipaddress import (
     IPv4Address,
@@ -45,7 +46,13 @@ def client_of(request: HttpRequest) -> str:
     return _name(client)
 
 
+# Some proxies add the port: 192.0.2.1:5555, [2001:db8::1]:443.
+_HOP = re.compile(r"\s*(?:\[(?P<v6>[^]]*)\](?::\d+)?|(?P<v4>[\d.]+):\d+)\s*")
+
+
 def _parse(text: str) -> _Address | None:
+    if match := _HOP.fullmatch(text):
+        text = match["v6"] or match["v4"] or ""
     try:
         address = ip_address(text.strip())
     except ValueError:
