@@ -2,7 +2,8 @@ FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PATH=/opt/venv/bin:$PATH
 RUN python -m venv /opt/venv
 COPY requirements.txt .
-RUN pip install -r requirements.txt
+COPY trading/engine/requirements.txt engine.txt
+RUN pip install -r requirements.txt -r engine.txt
 WORKDIR /app
 COPY . .
 # The folder must be there before: by it the settings know that files are to be hashed

@@ -98,6 +98,12 @@ def give_back(*tries: Try) -> None:
         )
 
 
+def forget(limit: Limit, subject: str) -> bool:
+    """Begin the counter of ``subject`` anew; return whether there was one."""
+    deleted, _ = RateLimit.objects.filter(key=_digest(limit, subject)).delete()
+    return bool(deleted)
+
+
 def _rest(key: str, second: int) -> int:
     """Return in how many seconds the counter begins anew."""
     ends = RateLimit.objects.filter(key=key).values_list("ends", flat=True).first()

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from accounts.emails import normalize_address
 from accounts.fields import PasswordHashField
+from accounts.hashers import MAX_BYTES, BcryptPasswordHasher, algorithm_of
 from tradebot.fields import TransactionNow
 
 
@@ -128,6 +129,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Say whether the password is right; hash it in the chosen way where it is."""
 
         def upgrade(password: str) -> None:
+            bcrypt = algorithm_of(self.password) == BcryptPasswordHasher.algorithm
+            if bcrypt and len(password.encode()) >= MAX_BYTES:
+                return  # its first bytes may be all that was typed: a prefix
             old, self.password = self.password, make_password(password)
             # Not where somebody has changed the password since it was read.
             User.objects.filter(pk=self.pk, password=old).update(password=self.password)

@@ -65,6 +65,17 @@ def user_register(*, email: str, password: str) -> User:
     return user
 
 
+def user_unlock(*, user: User) -> bool:
+    """Forget the wrong log-ins and the reset mails of an account, not those of clients.
+
+    Returns whether there were any.
+    """
+    account = account_of(user.email)
+    of_account = (limits.LOGINS_OF_ACCOUNT, limits.RESET_MAILS_OF_ACCOUNT)
+    forgotten = [limits.forget(limit, account) for limit in of_account]
+    return any(forgotten)
+
+
 def account_of(email: str) -> str:
     """Return what the rate limits of an account count by.
 

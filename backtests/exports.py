@@ -7,13 +7,17 @@ formulas. So no cell has a character that would need care: others become ``_``.
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext
+
 from backtests.models import Backtest
+from tradebot.errors import ConflictError
 
 _UNSAFE = re.compile(r"^[^\w]|[^\w.: -]")
 
@@ -33,6 +37,49 @@ def monthly_csv(backtest: Backtest) -> str:
         if isinstance(each, dict)
     ]
     return _written(["month", "pnl_pct", "trades"], rows)
+
+
+_TRADE_COLUMNS = (
+    *("entry_price", "exit_price", "units"),
+    *("pnl_usdt", "pnl_pct", "fees_entry", "fees_exit", "capital_after"),
+)
+
+
+def trades_csv(backtest: Backtest) -> str:
+    """Return a row for each trade, in the order of their exits.
+
+    Raises ConflictError where they were not stored.
+    """
+    if backtest.trades is None:
+        raise ConflictError(
+            gettext(
+                "The program before this one did not store the trades of this "
+                "backtest. Run it again."
+            )
+        )
+    header = [
+        *("date", "side", "entry_time", "exit_time", *_TRADE_COLUMNS),
+        *("leverage", "exit_reason"),
+    ]
+    rows = [
+        [
+            _time(trade["exit_time"])[:10],
+            trade["side"],
+            _time(trade["entry_time"]),
+            _time(trade["exit_time"]),
+            *(f"{trade[name]:.8f}" for name in _TRADE_COLUMNS[:3]),
+            *(f"{trade[name]:.6f}" for name in _TRADE_COLUMNS[3:]),
+            str(trade["leverage"]),
+            trade["exit_reason"],
+        ]
+        for trade in backtest.trades
+    ]
+    return _written(header, rows)
+
+
+def _time(milliseconds: int) -> str:
+    moment = dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def export_name(backtest: Backtest, kind: str) -> str:

@@ -1,4 +1,7 @@
-"""Backtests: parameters that were tried on past candles, and what came of them."""
+"""Backtests: parameters that were tried on past candles, and what came of them.
+
+A run is asked for (``BacktestRun``), waits for a worker and leads to a ``Backtest``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from django.db import models
 
 from bots.models import PositionType
 from tradebot.fields import TransactionNow
+from trading.models import CandleSource
 
 
 class Backtest(models.Model):
@@ -45,6 +49,20 @@ class Backtest(models.Model):
     created_at = models.DateTimeField(editable=False, db_default=TransactionNow())
     updated_at = models.DateTimeField(auto_now=True, db_default=TransactionNow())
     market_type = models.CharField(choices=PositionType, db_default="spot")
+    # From here on: null for results of the old program.
+    strategy = models.CharField(null=True, blank=True)
+    # By name, as the API answers them; null where there is no such figure.
+    metrics = models.JSONField(null=True, blank=True)
+    # A list of [opened at (ms UTC), equity], thinned out for a picture.
+    equity_curve = models.JSONField(null=True, blank=True)
+    # A list of objects, in the order of their exits.
+    trades = models.JSONField(null=True, blank=True)
+    # What is made up is marked wherever it is shown.
+    data_source = models.CharField(null=True, blank=True, choices=CandleSource)
+    seed = models.BigIntegerField(null=True, blank=True)
+    engine_version = models.IntegerField(null=True, blank=True)
+    # SHA-256 of all that decides about a result: runs with the same have the same.
+    fingerprint = models.CharField(null=True, blank=True)
 
     class Meta:
         db_table = "backtests"
@@ -61,3 +79,66 @@ class Backtest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.interval} {self.start_date}–{self.end_date}"
+
+
+class BacktestRun(models.Model):
+    """A backtest that was asked for, from then until there is a result or an error.
+
+    ``request`` is what was asked, valid and with all defaults.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="backtest_runs",
+        db_index=False,
+    )
+    request = models.JSONField()
+    status = models.CharField(choices=Status, default=Status.QUEUED)
+    progress = models.FloatField(default=0)  # from 0 to 1
+    cancel_asked = models.BooleanField(default=False)
+    error = models.TextField(null=True, blank=True)
+    error_code = models.CharField(null=True, blank=True)
+    # Who works on it, and when they last said so.
+    worker = models.CharField(null=True, blank=True)
+    beat_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(editable=False, db_default=TransactionNow())
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    backtest = models.OneToOneField(
+        Backtest,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="run",
+    )
+
+    class Meta:
+        db_table = "backtest_runs"
+        indexes = [
+            models.Index(fields=["user"], name="backtest_runs_user"),
+            # What workers and limits look for, however many are finished.
+            models.Index(
+                fields=["id"],
+                name="backtest_runs_open",
+                condition=models.Q(status__in=["queued", "running"]),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    status__in=["queued", "running", "done", "failed", "cancelled"]
+                ),
+                name="backtest_runs_status",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk}: {self.status}"

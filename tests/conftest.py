@@ -44,6 +44,11 @@ def _cheap_password_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BcryptPasswordHasher, "rounds", 4)
 
 
+@pytest.fixture(autouse=True)
+def _no_wait_for_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backtests.api.views.WAIT_S", 0)  # nobody works on them
+
+
 @pytest.fixture
 def empty_database(
     django_db_blocker: DjangoDbBlocker,

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from apikeys.services import api_key_create
-from backtests.models import Backtest
+from backtests.models import Backtest, BacktestRun
 from bots.models import BotConfig, BotState, PositionType
 from trading.models import Symbol, SymbolList, Trade
 
@@ -99,11 +99,16 @@ def make_one_of_everything(user: User, number: int = 0) -> dict[str, int]:
     key = api_key_create(user=user, values=values)
     bot = make_bot(user, api_key=key)
     BotState.objects.create(bot_config=bot)
+    backtest = make_backtest(user, trades=[])
+    run = BacktestRun.objects.create(
+        user=user, request={}, status="done", backtest=backtest
+    )
     return {
         "api-keys": key.pk,
         "bot-configs": bot.pk,
         "bot-states": bot.pk,
         "bots": bot.pk,
         "trades": make_trade(bot, realized_pnl=Decimal(number)).pk,
-        "backtest": make_backtest(user).pk,
+        "backtest": backtest.pk,
+        "backtest/runs": run.pk,
     }

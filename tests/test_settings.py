@@ -31,6 +31,7 @@ MALFORMED = [
     ("BINANCE_FUTURES_URL", "https://hunter2@fapi.example.com"),
     ("BINANCE_SPOT_URL", "http://127.0.0.1.example.com"),
     ("BINANCE_SPOT_URL", "https://api.example.com/path"),
+    ("BINANCE_SPOT_URL", "https://api.example.com:99999"),
     ("BINANCE_SPOT_URL", "file:///etc/passwd"),
     ("BIND", "8123"),
     ("BIND", "127.0.0.1:81234"),
@@ -38,6 +39,7 @@ MALFORMED = [
     ("CORS_ALLOWED_ORIGINS", "https://wrong.example.com/"),
     ("CORS_ALLOWED_ORIGINS", "https://Wrong.example.com"),
     ("CORS_ALLOWED_ORIGINS", "https://*.example.com"),
+    ("CORS_ALLOWED_ORIGINS", "*,https://wrong.example.com"),
     ("CSRF_TRUSTED_ORIGINS", "wrong.example.com"),
     ("CSRF_TRUSTED_ORIGINS", "https://wrong.example.com/path"),
     ("CSRF_TRUSTED_ORIGINS", "://wrong"),
@@ -82,6 +84,7 @@ MALFORMED = [
     ("WEB_CONCURRENCY", "-3"),
     ("WEB_THREADS", "four"),
     ("WEB_WORKER", "threads"),
+    ("BACKTEST_WORKERS", "some"),
 ]
 
 

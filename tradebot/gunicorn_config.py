@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
+import threading
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -16,6 +18,8 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 try:
     from tradebot.settings import (
+        BACKTEST_WORKERS,
+        BASE_DIR,
         BIND,
         DATABASES,
         WEB_CONCURRENCY,
@@ -150,7 +154,41 @@ def _check_address(server: Any) -> None:
                 )
 
 
+class _Beside:
+    """Processes of ``runworker`` beside the server: begun again when they end."""
+
+    def __init__(self, count: int) -> None:
+        self._ending = threading.Event()
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        for number in range(count):
+            threading.Thread(target=self._keep, args=(number,), daemon=True).start()
+
+    def end(self) -> None:
+        self._ending.set()
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            process.wait()
+
+    def _keep(self, number: int) -> None:
+        command = [sys.executable, "manage.py", "runworker", "--with-parent"]
+        while not self._ending.is_set():
+            process = subprocess.Popen(command, cwd=BASE_DIR)  # noqa: S603  # ours
+            self._processes[number] = process
+            process.wait()
+            self._ending.wait(1)
+
+
+_beside: list[_Beside] = []
+
+
+def on_exit(server: Any) -> None:
+    for beside in _beside:
+        beside.end()
+
+
 def when_ready(server: Any) -> None:
+    _beside.append(_Beside(BACKTEST_WORKERS))
     host, _, port = BIND.rpartition(":")
     site = f"http://{'localhost' if host in ('0.0.0.0', '[::]') else host}:{port}"  # noqa: S104 -- compared, not bound
     server.log.info("Admin: %s/admin/", site)

@@ -11,7 +11,7 @@ import zoneinfo
 from pathlib import Path
 
 from tradebot import __version__
-from tradebot.env import Environment
+from tradebot.env import Environment, malformed
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -101,9 +101,12 @@ def _check_page_origin(value: str) -> str | None:
 
 def _check_exchange(value: str) -> str | None:
     here = r"http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])"
-    if re.fullmatch(rf"(?:https://[^\s/?#@:]+|{here})(?::[0-9]{{1,5}})?", value):
-        return None
-    return "must be an address with https:// and without a path"
+    found = re.fullmatch(rf"(?:https://[^\s/?#@:]+|{here})(?::([0-9]{{1,5}}))?", value)
+    if not found:
+        return "must be an address with https:// and without a path"
+    if not 1 <= int(found[1] or 443) <= 65_535:
+        return "must have a port between 1 and 65535, or none"
+    return None
 
 
 def _check_zone(value: str) -> str | None:
@@ -164,6 +167,9 @@ WEB_WORKER = env.choice("WEB_WORKER", ("asgi", "gthread"), default="asgi")
 WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", default=2)
 # More than people who log in at once: each of them keeps one busy for a while.
 WEB_THREADS = env.integer("WEB_THREADS", default=8)
+
+# Processes beside the server that run backtests; 0 where runworker is run elsewhere.
+BACKTEST_WORKERS = env.integer("BACKTEST_WORKERS", default=1, minimum=0)
 
 # --- Applications -----------------------------------------------------------------
 
@@ -370,6 +376,12 @@ CORS_ALLOWED_ORIGINS = env.words(
     check=_check_page_origin,
 )
 CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ALLOWED_ORIGINS
+if CORS_ALLOW_ALL_ORIGINS and len(CORS_ALLOWED_ORIGINS) > 1:
+    raise malformed(
+        "CORS_ALLOWED_ORIGINS",
+        "must hold origins, or only *",
+        "https://app.example.com",
+    )
 if CORS_ALLOW_ALL_ORIGINS:
     CORS_ALLOWED_ORIGINS = []
 CORS_URLS_REGEX = r"/(?:api/v1/|health|openapi\.json)"
@@ -394,7 +406,12 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "PATH_CONVERTER_OVERRIDES": {"id": {"type": "integer", "minimum": 1}},
-    "ENUM_NAME_OVERRIDES": {"PositionType": "bots.models.PositionType"},
+    "ENUM_NAME_OVERRIDES": {
+        "PositionType": "bots.models.PositionType",
+        "RunStatus": "backtests.models.BacktestRun.Status",
+        "QueuedStatus": ["queued"],
+        "SuccessStatus": ["success"],
+    },
 }
 
 # --- Exchange ---------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The admin of trades: to be read, and to be taken along as CSV."""
+"""The admin of trades, also as CSV, and of what candles there are: to be read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db import models
+from django.db.models import OuterRef, Q, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import URLPattern, path
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
@@ -18,7 +19,7 @@ from tradebot.adminsite.base import NOTHING, RecordAdmin
 from tradebot.adminsite.filters import AmountRangeFilter, DateRangeFilter
 from tradebot.adminsite.pagination import CappedPaginator
 from trading.export import trades_as_csv
-from trading.models import Trade
+from trading.models import Candle, CandleSeries, Trade
 
 
 class WordFilter(admin.SimpleListFilter):
@@ -150,6 +151,51 @@ class TradeAdmin(RecordAdmin):
         except IncorrectLookupParameters as error:
             raise BadRequest("There is no such filter of trades.") from error
         return _csv_response(trades)
+
+
+@admin.register(CandleSeries)
+class CandleSeriesAdmin(RecordAdmin):
+    """Which candles are stored. Commands bring them in and delete them, which takes
+    longer than a page may.
+    """
+
+    list_display = ("symbol", "interval", "market", "source", "seed", "first", "last")
+    list_filter = ("market", "interval", "source")
+    search_fields = ("symbol",)
+    ordering = ("symbol", "interval", "market", "seed")
+    show_facets = admin.ShowFacets.NEVER
+    fields = (
+        "symbol",
+        "interval",
+        "market",
+        "source",
+        "seed",
+        "base_price",
+        "first",
+        "last",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CandleSeries]:
+        # Two looks into the key, where an aggregate would read all candles.
+        times = Candle.objects.filter(series=OuterRef("pk")).values("open_time")
+        queryset: QuerySet[CandleSeries] = super().get_queryset(request)
+        return queryset.annotate(
+            first=times.order_by("open_time")[:1],
+            last=times.order_by("-open_time")[:1],
+        )
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: models.Model | None = None
+    ) -> bool:
+        return False
+
+    @admin.display(description="first candle (UTC)")
+    def first(self, series: Any) -> str:
+        return f"{series.first:%Y-%m-%d %H:%M}" if series.first else NOTHING
+
+    @admin.display(description="last candle (UTC)")
+    def last(self, series: Any) -> str:
+        return f"{series.last:%Y-%m-%d %H:%M}" if series.last else NOTHING
 
 
 def _csv_response(trades: QuerySet[Trade]) -> StreamingHttpResponse:

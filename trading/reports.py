@@ -5,6 +5,7 @@ Money is in the quote asset of a bot's symbol.
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -21,13 +22,20 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.functions import Length, NullIf, Replace, Substr, Upper
+from django.db.models.lookups import EndsWith, In, IsNull, StartsWith
 
 from bots.models import BotConfig
 from tradebot.fields import ExactDecimalField
+from tradebot.sqlite.decimals import EXACT
+from trading.quotes import QUOTES
 
-_ASSET = F("trades__commission_asset")
-_IN_QUOTE = Q(trades__symbol__endswith=_ASSET)
-_IN_BASE = Q(trades__symbol__startswith=_ASSET)
+_ASSET = NullIf(Upper("trades__commission_asset"), Value(""))
+_SYMBOL = Replace(Upper("trades__symbol"), Value("/"), Value(""))
+_IN_QUOTE = Q(In(_ASSET, QUOTES), EndsWith(_SYMBOL, _ASSET))
+_IN_BASE = Q(
+    StartsWith(_SYMBOL, _ASSET), In(Substr(_SYMBOL, Length(_ASSET) + 1), QUOTES)
+)
 # What was paid in coins is worth what they were traded for. In a third asset, as BNB,
 # it cannot be told from the trade: it is counted instead.
 _FEE = Case(
@@ -36,9 +44,10 @@ _FEE = Case(
     default=Value(None),
     output_field=ExactDecimalField(),
 )
-
-
 _ANY = Q()
+# Numbers have 30 digits on either side of the point: a ratio of sums of them can have
+# more than twice as many before it.
+_WIDE = decimal.Context(prec=200)
 
 
 def reports(bots: QuerySet[BotConfig], *, trades: Q = _ANY) -> list[dict[str, Any]]:
@@ -68,7 +77,7 @@ def reports(bots: QuerySet[BotConfig], *, trades: Q = _ANY) -> list[dict[str, An
             total_realized_pnl=total(realized),
             total_fees=total(_FEE),
             trades_with_other_fees=count(
-                Q(trades__commission_amount__gt=0) & ~_IN_QUOTE & ~_IN_BASE
+                Q(IsNull(_FEE, True), trades__commission_amount__gt=0)
             ),
             winning_trades=count(wins),
             losing_trades=count(losses),
@@ -90,13 +99,14 @@ def _derived(row: Mapping[str, Any]) -> dict[str, Decimal | None]:
     """
     pnl = win_rate = profit_factor = None
     if None not in (row["sold"], row["bought"], row["total_fees"]):
-        pnl = row["sold"] - row["bought"] - row["total_fees"]
+        spent = EXACT.add(row["bought"], row["total_fees"])
+        pnl = EXACT.subtract(row["sold"], spent)
     if closed := row["winning_trades"] + row["losing_trades"]:
-        win_rate = _rounded(100 * Decimal(row["winning_trades"]) / closed)
+        win_rate = _ratio(100 * Decimal(row["winning_trades"]), Decimal(closed))
     if row["loss"] and row["profit"] is not None:
-        profit_factor = _rounded(row["profit"] / -row["loss"])
+        profit_factor = _ratio(row["profit"], row["loss"].copy_negate())
     return {"total_pnl": pnl, "win_rate": win_rate, "profit_factor": profit_factor}
 
 
-def _rounded(number: Decimal) -> Decimal:
-    return number.quantize(Decimal("0.01"))
+def _ratio(number: Decimal, by: Decimal) -> Decimal:
+    return _WIDE.quantize(_WIDE.divide(number, by), Decimal("0.01"))

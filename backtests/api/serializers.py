@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 from typing import Any
 
+from django.utils import timezone
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from backtests.models import Backtest
+from backtests.models import Backtest, BacktestRun
+from backtests.parameters import ParametersSerializer
 from bots.models import PositionType
 from tradebot.api.fields import (
     MAX_INTEGER,
     MIN_INTEGER,
     CharField,
     ChoiceField,
+    IntegerField,
+    UTCDateTimeField,
     parse_number,
 )
 from tradebot.api.serializers import ModelSerializer
 from trading.api.serializers import SymbolSerializer
+from trading.models import Interval
+
+MOST_CANDLES = 200_000
 
 _MAX_LEVERAGE = 125
 _DEFAULT_LEVERAGE = 10
@@ -53,22 +62,144 @@ class MarketTypeField(ChoiceField):
         )
 
 
+class PairField(CharField):
+    """A symbol as the exchange writes it: in capitals, without a slash."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data).upper().replace("/", "")
+        if not text.isalnum() or not text.isascii():
+            raise serializers.ValidationError(
+                gettext("A symbol such as BTCUSDT is required."), code="invalid"
+            )
+        return text
+
+
 class BacktestRequest(serializers.Serializer[Any]):
     """What to try: a strategy's parameters on the candles of some days."""
 
-    symbol = CharField()
-    interval = CharField()
+    symbol = PairField(max_length=64)
+    interval = ChoiceField(choices=Interval.values)
     start_date = serializers.DateField(input_formats=["%Y-%m-%d"])
-    end_date = serializers.DateField(input_formats=["%Y-%m-%d"])
+    end_date = serializers.DateField(
+        input_formats=["%Y-%m-%d"], help_text="This day is tried too."
+    )
     market_type = MarketTypeField(default=PositionType.SPOT)
-    parameters = serializers.DictField()
+    seed = IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=0,
+        help_text="Try it on the candles that were made up from this seed.",
+    )
+    parameters = serializers.DictField(
+        help_text="Percentages. What is not known is stored as it is."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["end_date"] < attrs["start_date"]:
-            raise serializers.ValidationError(
-                {"end_date": "This day is before start_date."}, code="reversed"
+        """Return what is stored: with all defaults, and no types but those of JSON."""
+        start, end = attrs["start_date"], attrs["end_date"]
+        if end < start:
+            raise _refusal("end_date", gettext("This day is before start_date."))
+        if start >= timezone.now().date():
+            raise _refusal("start_date", gettext("This day is not over yet."))
+        length = Interval(attrs["interval"]).length
+        candles = dt.timedelta(days=(end - start).days + 1) // length
+        if candles > MOST_CANDLES:
+            raise _refusal(
+                "end_date",
+                gettext(
+                    "These are %(candles)s candles; at most %(most)s can be tried at "
+                    "once. Choose fewer days or a longer interval."
+                )
+                % {"candles": candles, "most": MOST_CANDLES},
             )
-        return attrs
+        return {
+            **attrs,
+            "start_date": start.isoformat(),
+            "end_date": end.isoformat(),
+            "seed": attrs.get("seed"),
+            "parameters": _parameters_stored(attrs["market_type"], attrs["parameters"]),
+        }
+
+
+def _parameters_stored(market: str, asked: dict[str, Any]) -> dict[str, Any]:
+    known = ParametersSerializer(data=asked, context={"market": market})
+    if not known.is_valid():
+        raise serializers.ValidationError({"parameters": known.errors})
+    return {
+        **asked,
+        **{
+            name: float(value) if isinstance(value, Decimal) else value
+            for name, value in known.validated_data.items()
+        },
+    }
+
+
+def _refusal(field: str, message: str) -> serializers.ValidationError:
+    return serializers.ValidationError({field: message}, code="refused")
+
+
+class RunSerializer(ModelSerializer[BacktestRun]):
+    """A run that was asked for; ``backtest_id`` is its result, once there is one."""
+
+    backtest_id = serializers.IntegerField(allow_null=True, read_only=True)
+    request = serializers.DictField(read_only=True)
+    progress = serializers.FloatField(read_only=True, help_text="From 0 to 1.")
+
+    class Meta:
+        model = BacktestRun
+        fields = [
+            "id",
+            "status",
+            "progress",
+            "error",
+            "request",
+            "backtest_id",
+            "created_at",
+            "started_at",
+            "finished_at",
+        ]
+
+
+class CacheEntrySerializer(serializers.Serializer[Any]):
+    symbol = serializers.CharField()
+    interval = serializers.CharField()
+    start_date = serializers.CharField()
+    end_date = serializers.CharField()
+    market_type = serializers.CharField()
+    cached_at = UTCDateTimeField(help_text="When the last candle closed.")
+    rows = serializers.IntegerField()
+    cache_key = serializers.CharField()
+
+
+class CacheInfoSerializer(serializers.Serializer[Any]):
+    total_files = serializers.IntegerField()
+    cached_symbols = serializers.ListField(child=serializers.CharField())
+    total_size_mb = serializers.FloatField(help_text="About.")
+    cache_entries = CacheEntrySerializer(many=True)
+
+
+class CacheInfoAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=["success"])
+    data = CacheInfoSerializer()  # type: ignore[assignment]  # a field
+
+
+class RunAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=["queued"])
+    data = RunSerializer()  # type: ignore[assignment]  # a field
+
+
+@extend_schema_field({"type": ["number", "null"]})
+class FigureField(serializers.Field):
+    """One of the metrics, by its name; null where there is none."""
+
+    def __init__(self) -> None:
+        super().__init__(source="metrics", read_only=True)
+
+    def get_attribute(self, instance: Backtest) -> Any:
+        return (instance.metrics or {}).get(self.field_name)
+
+    def to_representation(self, value: Any) -> Any:
+        return value
 
 
 class BacktestSummarySerializer(ModelSerializer[Backtest]):
@@ -103,6 +234,13 @@ class BacktestSerializer(ModelSerializer[Backtest]):
     monthly_results = serializers.SerializerMethodField()
     market_type = serializers.SerializerMethodField()
     leverage = serializers.SerializerMethodField()
+    max_drawdown = FigureField()
+    sharpe = FigureField()
+    sortino = FigureField()
+    profit_factor = FigureField()
+    cagr = FigureField()
+    metrics = serializers.SerializerMethodField()
+    equity_curve = serializers.SerializerMethodField()
 
     class Meta:
         model = Backtest
@@ -128,6 +266,18 @@ class BacktestSerializer(ModelSerializer[Backtest]):
             "market_type",
             "leverage",
             "created_at",
+            "strategy",
+            "max_drawdown",
+            "sharpe",
+            "sortino",
+            "profit_factor",
+            "cagr",
+            "metrics",
+            "equity_curve",
+            "data_source",
+            "seed",
+            "engine_version",
+            "fingerprint",
         ]
 
     def get_parameters(self, backtest: Backtest) -> dict[str, Any]:
@@ -149,6 +299,20 @@ class BacktestSerializer(ModelSerializer[Backtest]):
     def get_monthly_results(self, backtest: Backtest) -> Any:
         return backtest.monthly_results
 
+    @extend_schema_field({"type": ["object", "null"]})
+    def get_metrics(self, backtest: Backtest) -> Any:
+        return backtest.metrics
+
+    @extend_schema_field(
+        {
+            "type": ["array", "null"],
+            "items": {"type": "array", "items": {"type": "number"}},
+            "description": "Pairs of a time in ms UTC and the equity then.",
+        }
+    )
+    def get_equity_curve(self, backtest: Backtest) -> Any:
+        return backtest.equity_curve
+
     def get_market_type(self, backtest: Backtest) -> str:
         return backtest.market_type.lower()
 
@@ -158,6 +322,23 @@ class BacktestSerializer(ModelSerializer[Backtest]):
             return 1
         leverage = _whole(_parameters(backtest).get("leverage"), _DEFAULT_LEVERAGE)
         return leverage if 1 <= leverage <= _MAX_LEVERAGE else _DEFAULT_LEVERAGE
+
+
+class RunResultSerializer(BacktestSerializer):
+    """The result of a run that has just ended, as old clients know it."""
+
+    test_mode = serializers.SerializerMethodField()
+
+    class Meta(BacktestSerializer.Meta):
+        fields = [*BacktestSerializer.Meta.fields]
+
+    def get_test_mode(self, backtest: Backtest) -> bool:
+        return backtest.test_mode == "true"
+
+
+class RunResultAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=["success"])
+    data = RunResultSerializer()  # type: ignore[assignment]  # a field
 
 
 def _parameters(backtest: Backtest) -> dict[str, Any]:

@@ -9,10 +9,26 @@ from backtests.api.views import (
     DownloadViewSet,
     MarketSymbolsView,
     RunView,
+    RunViewSet,
 )
 
 urlpatterns = [
     path("backtest/run", RunView.as_view(), name="backtest-run"),
+    path(
+        "backtest/runs",
+        RunViewSet.as_view({"get": "list"}),
+        name="backtest-run-list",
+    ),
+    path(
+        "backtest/runs/<id:pk>",
+        RunViewSet.as_view({"get": "retrieve"}),
+        name="backtest-run-detail",
+    ),
+    path(
+        "backtest/runs/<id:pk>/cancel",
+        RunViewSet.as_view({"post": "cancel"}),
+        name="backtest-run-cancel",
+    ),
     path("backtest/cache/info", CacheInfoView.as_view(), name="backtest-cache-info"),
     path("backtest/cache/clear", CacheClearView.as_view(), name="backtest-cache-clear"),
     path(
@@ -29,7 +45,7 @@ urlpatterns = [
         for kind, problems in (
             ("daily", {}),
             ("monthly", {}),
-            ("trades", {"GET": (HTTPStatus.NOT_IMPLEMENTED,)}),
+            ("trades", {"GET": (HTTPStatus.CONFLICT,)}),
         )
     ),
     path(

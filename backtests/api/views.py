@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 
 from django.db.models import F
 from django.http import HttpResponse
@@ -12,10 +13,12 @@ from django.utils.translation import gettext, gettext_lazy
 from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.authentication import caller
+from backtests import runs
 from backtests.api.serializers import (
     BacktestDeletedAnswer,
     BacktestDetailAnswer,
@@ -24,18 +27,28 @@ from backtests.api.serializers import (
     BacktestRequest,
     BacktestSerializer,
     BacktestSummarySerializer,
+    CacheInfoAnswer,
     MarketSymbolsAnswer,
+    RunAnswer,
+    RunResultAnswer,
+    RunResultSerializer,
+    RunSerializer,
 )
-from backtests.exports import daily_csv, export_name, monthly_csv
-from backtests.models import Backtest
+from backtests.exports import daily_csv, export_name, monthly_csv, trades_csv
+from backtests.models import Backtest, BacktestRun
 from bots.models import PositionType
-from tradebot.api.exceptions import NotBuiltYet
 from tradebot.api.languages import language_headers
 from tradebot.api.pagination import HeaderPagination
 from tradebot.api.views import APIView, ListMixin, OwnedViewSet
 from trading.api.views import age_headers, pairs_as_json, symbols_of
+from trading.candles import extent_read
+from trading.models import CandleSeries
 
 _MAX_SYMBOLS = 100
+_ROW_MB = 100 / 2**20  # a candle, with its part of the index
+# How long a request waits for its run: as long as a thread of the server may be held.
+WAIT_S = 10.0
+LOOK_EVERY_S = 0.1
 
 
 class NewestPagination(HeaderPagination):
@@ -98,15 +111,12 @@ class DownloadViewSet(OwnedViewSet[Backtest]):
     def monthly(self, request: Request, **kwargs: Any) -> HttpResponse:
         return self._file("monthly", monthly_csv)
 
-    @extend_schema(operation_id="backtest_trades_csv", responses={})
-    def trades(self, request: Request, **kwargs: Any) -> NoReturn:
-        self.get_object()
-        raise NotBuiltYet(
-            gettext(
-                "The trades of a backtest cannot be downloaded yet: they are not "
-                "stored. daily.csv and monthly.csv can be."
-            )
-        )
+    @extend_schema(
+        operation_id="backtest_trades_csv",
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    def trades(self, request: Request, **kwargs: Any) -> HttpResponse:
+        return self._file("trades", trades_csv)
 
     def _file(self, kind: str, write: Callable[[Backtest], str]) -> HttpResponse:
         backtest = self.get_object()
@@ -123,40 +133,120 @@ class DownloadViewSet(OwnedViewSet[Backtest]):
 
 
 class RunView(APIView):
-    """Run a backtest."""
+    """Run a backtest.
 
-    problems = {"POST": (HTTPStatus.NOT_IMPLEMENTED,)}
+    A run that is over soon is answered with its result, another one with 202: ask for
+    it by its id until it is done.
+    """
 
-    @extend_schema(request=BacktestRequest, responses={})
-    def post(self, request: Request) -> NoReturn:
-        BacktestRequest(data=request.data).is_valid(raise_exception=True)
-        raise NotBuiltYet(
-            gettext("Backtests cannot be run yet. Those that are stored can be read.")
-        )
+    problems = {
+        "POST": (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+    }
+
+    @extend_schema(
+        request=BacktestRequest,
+        responses={200: RunResultAnswer, 202: RunAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        asked = BacktestRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        run = runs.run_create(user=caller(request), request=asked.validated_data)
+        until = time.monotonic() + WAIT_S
+        while run.status in runs.OPEN and time.monotonic() < until:
+            time.sleep(LOOK_EVERY_S)
+            run = BacktestRun.objects.select_related("backtest").get(pk=run.pk)
+        if run.status in runs.OPEN:
+            data = RunSerializer(run).data
+            return Response(
+                {"status": "queued", "data": data}, status=HTTPStatus.ACCEPTED
+            )
+        if run.backtest is None:
+            raise RunFailed(run)
+        data = RunResultSerializer(run.backtest).data
+        return Response({"status": "success", "data": data})
+
+
+class RunFailed(APIException):
+    """A run has led to no result; why is for its user to read."""
+
+    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    default_code = "run_failed"
+
+    def __init__(self, run: BacktestRun) -> None:
+        super().__init__(run.error or gettext("The run was cancelled."))
+        if run.error_code != "refused":
+            self.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class RunViewSet(ListMixin[BacktestRun]):
+    """The runs that the caller has asked for, the newest first."""
+
+    queryset = BacktestRun.objects.order_by("-id")
+    missing = gettext_lazy("You have no run with this id.")
+    serializer_class = RunSerializer
+    pagination_class = NewestPagination
+    problems = {"POST": (HTTPStatus.CONFLICT,)}
+    methods_with_body = ()
+
+    @extend_schema(operation_id="backtest_run_list")
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        return super().list(request, *args, **kwargs)
+
+    @extend_schema(operation_id="backtest_run_detail", responses=RunSerializer)
+    def retrieve(self, request: Request, **kwargs: Any) -> Response:
+        return Response(RunSerializer(self.get_object()).data)
+
+    @extend_schema(
+        operation_id="backtest_run_cancel", request=None, responses=RunSerializer
+    )
+    def cancel(self, request: Request, **kwargs: Any) -> Response:
+        runs.run_cancel(run=self.get_object())
+        return Response(RunSerializer(self.get_object()).data)
 
 
 class CacheInfoView(APIView):
-    """What candles are kept for backtests."""
+    """Which candles are stored. They are nobody's own: they are the exchange's."""
 
-    problems = {"GET": (HTTPStatus.NOT_IMPLEMENTED,)}
-
-    @extend_schema(responses={})
-    def get(self, request: Request) -> NoReturn:
-        raise NotBuiltYet(
-            gettext("No candles are kept yet, since backtests cannot be run yet.")
-        )
+    @extend_schema(responses=CacheInfoAnswer)
+    def get(self, request: Request) -> Response:
+        found = [
+            (series, extent_read(series))
+            for series in CandleSeries.objects.order_by("symbol", "interval", "pk")
+        ]
+        entries = [
+            {
+                "symbol": series.symbol,
+                "interval": series.interval,
+                "start_date": f"{extent.span.start:%Y-%m-%d}",
+                "end_date": f"{extent.span.end:%Y-%m-%d}",
+                "market_type": series.market,
+                "cached_at": extent.span.end,
+                "rows": extent.rows,
+                "cache_key": str(series.pk),
+            }
+            for series, extent in found
+            if extent.span is not None
+        ]
+        data = {
+            "total_files": len(entries),
+            "cached_symbols": sorted({series.symbol for series, _ in found}),
+            "total_size_mb": round(_ROW_MB * sum(each.rows for _, each in found), 2),
+            "cache_entries": entries,
+        }
+        answer = CacheInfoAnswer({"status": "success", "data": data})
+        return Response(answer.data)
 
 
 class CacheClearView(APIView):
-    """Forget the candles that are kept for backtests."""
+    """Answer clients of the old program: candles are data here, and stay."""
 
     methods_with_body = ()
-    problems = {"POST": (HTTPStatus.NOT_IMPLEMENTED,)}
 
-    @extend_schema(request=None, responses={})
-    def post(self, request: Request) -> NoReturn:
-        raise NotBuiltYet(
-            gettext("No candles are kept yet, since backtests cannot be run yet.")
+    @extend_schema(request=None, responses=BacktestDeletedAnswer)
+    def post(self, request: Request) -> Response:
+        told = gettext("Candles are stored for everybody and stay: none was cleared.")
+        return Response(
+            {"status": "success", "message": told}, headers=language_headers()
         )
 
 

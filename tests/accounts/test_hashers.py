@@ -55,6 +55,20 @@ def test_login_hashes_the_password_in_the_chosen_way(
 
 
 @pytest.mark.alike
+@pytest.mark.django_db
+def test_start_of_a_password_longer_than_bcrypt_reads_is_not_hashed_anew() -> None:
+    long = "Correct horse 4 " * 5  # 80 bytes
+    with choose("bcrypt"):
+        user = make_user(password=long)
+
+    with choose("argon2id"):
+        assert user.check_password(long[:72])
+        assert user.check_password(long)
+
+    assert stored_hash(user).startswith(KINDS["bcrypt"])
+
+
+@pytest.mark.alike
 @pytest.mark.parametrize("chosen", KINDS)
 def test_wrong_login_hashes_once_in_each_way_whoever_is_asked_for(
     chosen: str, anonymous: JSONClient, monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,7 @@ from typing import Any
 import bcrypt
 import pytest
 import time_machine
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
@@ -115,6 +116,29 @@ def test_login_limit_of_a_client_counts_failures_and_says_when_to_come_again(
     assert log_in(RIGHT, "192.0.2.1") == 200
     clock.shift(40)
     assert log_in(RIGHT) == 200
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("owner")
+def test_unlocked_account_lets_its_owner_in_and_no_client_try_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for number in range(10):
+        assert log_in(WRONG, f"192.0.2.{number // 5}") == 401
+    assert log_in(RIGHT, "192.0.2.9") == 429
+
+    call_command("unlock", "Owner@example.com")
+
+    assert capsys.readouterr().out == f"{EMAIL} can log in again.\n"
+    assert log_in(RIGHT, "192.0.2.9") == 200
+    assert log_in(RIGHT, "192.0.2.1") == 429
+
+
+@pytest.mark.alike
+@pytest.mark.django_db
+def test_unlock_of_nobody_is_an_error() -> None:
+    with pytest.raises(CommandError, match=r"^There is no user nobody@example\.com\."):
+        call_command("unlock", "nobody@example.com")
 
 
 @pytest.mark.alike

@@ -64,6 +64,9 @@ def written_fields(method: str, path: str) -> list[str]:
 
 
 def with_ids(path: str, ids: dict[str, int]) -> str:
-    """Return a path with an id in place of its ``1``; ``ids`` by first segments."""
-    first = path.split("/")[1]
-    return path.replace("/1", f"/{ids[first]}") if "/1" in path else path
+    """Return a path with an id in place of its ``1``; ``ids`` by what is before."""
+    if "/1" not in path:
+        return path
+    before = path.partition("/1")[0].removeprefix("/")
+    id_ = ids.get(before) or ids[before.partition("/")[0]]
+    return path.replace("/1", f"/{id_}")

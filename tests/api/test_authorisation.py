@@ -16,6 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.models import User
 from apikeys.services import api_key_create
+from backtests.runs import run_create
 from bots.models import BotState
 from tests.clients import JSONClient
 from tests.factories import make_backtest, make_bot, make_trade, make_user
@@ -148,13 +149,16 @@ TABLE: dict[tuple[str, str], list[Row]] = {
     ("backtest-list", "GET"): [each(200)],
     ("backtest-detail", "GET"): [own(200, pk="backtest")],
     ("backtest-delete", "DELETE"): [own(200, pk="backtest")],
-    ("backtest-run", "POST"): [each(501, RUN)],
-    ("backtest-cache-info", "GET"): [each(501)],
-    ("backtest-cache-clear", "POST"): [each(501)],
+    ("backtest-run", "POST"): [each(202, RUN)],  # nobody works on it
+    ("backtest-run-list", "GET"): [each(200)],
+    ("backtest-run-detail", "GET"): [own(200, pk="run")],
+    ("backtest-run-cancel", "POST"): [own(200, pk="run")],
+    ("backtest-cache-info", "GET"): [each(200)],
+    ("backtest-cache-clear", "POST"): [each(200)],
     ("backtest-symbols", "GET"): [each(503)],  # no exchange is there to ask
     ("backtest-daily-csv", "GET"): [own(200, pk="backtest")],
     ("backtest-monthly-csv", "GET"): [own(200, pk="backtest")],
-    ("backtest-trades-csv", "GET"): [own(501, pk="backtest")],
+    ("backtest-trades-csv", "GET"): [own(409, pk="backtest")],
 }
 Case = tuple[str, str, Row]
 CASES: list[Case] = [(*key, row) for key, rows in TABLE.items() for row in rows]
@@ -217,6 +221,7 @@ def ids(users: dict[str, User]) -> dict[str, Any]:
         "new bot": make_bot(owner).pk,
         "trade": make_trade(bot).pk,
         "backtest": make_backtest(owner).pk,
+        "run": run_create(user=owner, request={}).pk,
         "market_type": "spot",
     }
     for name in USERS:

@@ -19,6 +19,9 @@ KEYS = [
     *("winning_trades", "losing_trades", "win_rate", "total_fees", "avg_profit"),
     *("daily_results", "monthly_results", "test_mode", "market_type", "leverage"),
     "created_at",
+    *("strategy", "max_drawdown", "sharpe", "sortino", "profit_factor", "cagr"),
+    *("metrics", "equity_curve", "data_source", "seed"),
+    *("engine_version", "fingerprint"),
 ]
 
 
@@ -98,6 +101,7 @@ def test_detail_has_documented_fields(api: JSONClient, user: User) -> None:
     assert (data["total_return"], data["final_capital"]) == (1.0, 1000.123456)
     assert (data["market_type"], data["leverage"]) == ("futures", 20)
     assert data["parameters"] == {"leverage": 20, "own": "kept", "max_daily_trades": 5}
+    assert (data["sharpe"], data["metrics"]) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -139,12 +139,12 @@ def test_number_is_one_or_is_left_out(
     assert lines(response)[1] == f"d,{cell},{cell},{cell}"
 
 
-def test_trades_are_not_stored_yet(api: JSONClient, user: User) -> None:
+def test_trades_of_the_old_program_were_not_stored(api: JSONClient, user: User) -> None:
     backtest = make_backtest(user)
 
     response = api.send("GET", f"/backtest/download/{backtest.pk}/trades.csv")
 
-    assert "daily.csv" in read_problem(response, 501)["detail"]
+    assert "Run it again" in read_problem(response, 409)["detail"]
 
 
 @pytest.mark.parametrize("kind", ["daily", "monthly", "trades"])

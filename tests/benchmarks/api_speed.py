@@ -139,20 +139,24 @@ class _State:
     def __init__(self, connection: socket.socket, began: float) -> None:
         self.connection, self.began = connection, began
         self._received = bytearray()
+        self._size = 0  # of the answer that is being read, once its head is known
 
     def read(self) -> bool:
         """Read what has come; return whether the answer is complete."""
         received = self._received
-        received += self.connection.recv(1 << 20)
-        head = received.find(b"\r\n\r\n")
-        if head < 0:
+        received += self.connection.recv(1 << 16)
+        if not self._size:
+            head = received.find(b"\r\n\r\n")
+            if head < 0:
+                return False
+            if not received.startswith(b"HTTP/1.1 200"):
+                sys.exit(received.decode(errors="replace"))
+            fields = bytes(received[:head]).lower()
+            length = fields.index(b"content-length:") + 15
+            self._size = head + 4 + int(fields[length:].partition(b"\r\n")[0])
+        if len(received) < self._size:
             return False
-        if not received.startswith(b"HTTP/1.1 200"):
-            sys.exit(received.decode(errors="replace"))
-        length = received.lower().index(b"content-length:", 0, head)
-        end = received.index(b"\r\n", length)
-        if len(received) < head + 4 + int(received[length + 15 : end]):
-            return False
+        self._size = 0
         received.clear()
         return True
 

@@ -356,3 +356,24 @@ def test_delete_keeps_api_key(api: JSONClient, user: User) -> None:
 
     read(api.send("DELETE", detail(bot)), 204)
     read(api.send("GET", f"/api-keys/{key.pk}"))
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_bot_of_the_old_program_is_renamed_with_its_values_sent_back(
+    api: JSONClient, user: User, method: str
+) -> None:
+    old = {"timeframe": "3m", "stop_loss_perc": Decimal(-1), "rsi_oversold": 101}
+    bot = make_bot(user, name="ab", strategy="grid", custom_ema_fast=99, **old)
+    body = read(api.send("GET", detail(bot)))
+
+    content = read(api.send(method, detail(bot), body | {"leverage": 7}))
+    again = read(api.send(method, detail(bot), body | {"name": "Longer"}))
+
+    assert content == body | {"leverage": 7, "updated_at": content["updated_at"]}
+    assert (again["name"], again["timeframe"]) == ("Longer", "3m")
+    worse = body | {"name": "a", "rsi_oversold": 102}
+    assert broken_fields(api.send(method, detail(bot), worse)) == {
+        "name",
+        "rsi_oversold",
+    }

@@ -321,6 +321,17 @@ def test_shows_that_it_lives_while_the_first_look_hangs(
 
 
 @pytest.mark.alike
+def test_head_has_no_events(bot: BotConfig) -> None:
+    async def scenario() -> None:
+        watcher = Watcher(bot.user, bot.pk)
+        response = await AsyncClient().head(watcher.path, headers=watcher.headers)
+        assert response.status_code == 200
+        assert response.headers["Content-Type"].startswith("text/event-stream")
+
+    run(scenario)
+
+
+@pytest.mark.alike
 def test_bot_of_another_is_missing(bot: BotConfig) -> None:
     stranger = JSONClient(make_user("stranger@example.com"))
 

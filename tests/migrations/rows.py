@@ -69,6 +69,23 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
         "status": "TRADING",
         "tick_size": _EXACT,
     },
+    ("trading", "CandleSeries"): {
+        "market": "spot",
+        "symbol": "BTCUSDT",
+        "interval": "1m",
+        "source": "synthetic",
+        "seed": 7,
+        "base_price": _EXACT,
+    },
+    ("trading", "Candle"): {
+        "series_id": 1,
+        "open_time": _WHEN,
+        "open": _EXACT,
+        "high": _EXACT,
+        "low": _EXACT,
+        "close": _EXACT,
+        "volume": _EXACT,
+    },
     ("backtests", "Backtest"): {
         "user_id": 1,
         "symbol": "BTCUSDT",
@@ -88,6 +105,11 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
         "daily_results": [],
         "test_mode": "false",
     },
+    ("backtests", "BacktestRun"): {
+        "user_id": 1,
+        "request": {"symbol": "BTCUSDT"},
+        "started_at": _WHEN,
+    },
     ("admin", "LogEntry"): {
         "user_id": 1,
         "content_type_id": 1,
@@ -103,7 +125,10 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
-_JSON = {"parameters", "daily_results", "monthly_results"}
+_JSON = {
+    *("parameters", "daily_results", "monthly_results"),
+    *("metrics", "equity_curve", "trades", "request"),
+}
 
 
 def fill(connection: BaseDatabaseWrapper, apps: StateApps) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -87,3 +89,56 @@ class Binance:
             self._server.shutdown()
             self._server.server_close()
             thread.join()
+
+
+class Market:
+    """An answer with the clock and the klines of a market, a minute each.
+
+    They begin with ``start``; those in ``holes``, by number, are not there. The last
+    one is forming. What is in ``faults`` is answered first.
+    """
+
+    def __init__(
+        self, start: dt.datetime, count: int, *, holes: Collection[int] = ()
+    ) -> None:
+        self.start = start
+        self.closed = count
+        self.holes = holes
+        self.faults: list[Answer] = []
+        self.price = "100.50000000"
+
+    def __call__(self, handler: BaseHTTPRequestHandler) -> None:
+        if self.faults:
+            self.faults.pop(0)(handler)
+            return
+        url = urlsplit(handler.path)
+        if url.path.endswith("/time"):
+            now = self.start + dt.timedelta(minutes=self.closed, seconds=30)
+            sends(json.dumps({"serverTime": _ms(now)}).encode())(handler)
+            return
+        assert url.path in {"/api/v3/klines", "/fapi/v1/klines"}, handler.path
+        query = {name: value for name, (value,) in parse_qs(url.query).items()}
+        if query["symbol"] != "BTCUSDT":
+            sends(b'{"code": -1121, "msg": "Invalid symbol."}', 400)(handler)
+            return
+        assert query["interval"] == "1m"
+        sends(json.dumps(self._page(query)).encode())(handler)
+
+    def _page(self, query: dict[str, str]) -> list[list[Any]]:
+        times = {
+            _ms(self.start + dt.timedelta(minutes=number)): number
+            for number in range(self.closed + 1)
+            if number not in self.holes
+        }
+        wanted = range(int(query["startTime"]), int(query["endTime"]) + 1)
+        found = [time for time in times if time in wanted]
+        return [self._kline(time) for time in found[: int(query["limit"])]]
+
+    def _kline(self, time: int) -> list[Any]:
+        prices = [self.price, "101.00000000", "99.00000001", "100.00000000"]
+        closes = time + 59_999
+        return [time, *prices, "12.34567800", closes, "1234.5", 7, "6.1", "610.2", "0"]
+
+
+def _ms(time: dt.datetime) -> int:
+    return int(time.timestamp()) * 1000

@@ -89,6 +89,7 @@ def test_trade_is_found_by_its_bot_and_the_owner(
         ("2025-01-01", "2025-01-31", 2),
         ("2025-02-01", "2025-02-01", 1),
         ("2025-02-02", "", 0),
+        ("", "9999-12-31", 4),
     ],
 )
 def test_days_of_trades_split_at_midnight_utc_and_include_the_last(

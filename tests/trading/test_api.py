@@ -117,6 +117,7 @@ def test_money_survives_the_wire(api: JSONClient, bot: BotConfig) -> None:
         ("quantity_filled", 0),
         ("quote_quantity_filled", "-0.0"),
         ("commission_amount", "a lot"),
+        ("commission_amount", "-0.1"),
         ("realized_pnl", "1e400"),
         ("timestamp", "yesterday"),
     ],

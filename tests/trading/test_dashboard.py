@@ -26,7 +26,8 @@ from tests.admin_data import (
 from tests.factories import make_bot, make_trade, make_user
 from trading.dashboard import figures
 from trading.dashboard.chart import draw_bars
-from trading.dashboard.figures import Profit, profit, quote_of
+from trading.dashboard.figures import Profit, profit
+from trading.quotes import quote_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.alike]
 

@@ -14,6 +14,7 @@ from accounts.models import User
 from bots.models import BotConfig
 from tests.clients import JSONClient, broken_fields, read, read_problem
 from tests.factories import make_bot, make_trade, make_user
+from tradebot.sqlite.decimals import EXACT
 from trading.models import Trade
 from trading.reports import reports
 
@@ -87,15 +88,87 @@ def test_sums_keep_every_digit() -> None:
         won = Decimal(numbers.randrange(-(10**20), 10**20)).scaleb(-18)
         side = numbers.choice(["BUY", "SELL"])
         trade(bot, side, str(quote), realized_pnl=won)
-        sold, bought = (
-            (sold + quote, bought) if side == "SELL" else (sold, bought + quote)
-        )
-        realized += won
+        if side == "SELL":
+            sold = EXACT.add(sold, quote)
+        else:
+            bought = EXACT.add(bought, quote)
+        realized = EXACT.add(realized, won)
 
     (found,) = reports(BotConfig.objects.all())
 
-    assert found["total_pnl"] == sold - bought
+    assert found["total_pnl"] == EXACT.subtract(sold, bought)
     assert found["total_realized_pnl"] == realized
+
+
+@pytest.mark.parametrize(
+    ("symbol", "asset", "fees", "others"),
+    [
+        ("BTCUSDT", "usdt", 2, 0),
+        ("btc/usdt", "USDT", 2, 0),
+        ("BTC/USDT", "btc", 200, 0),
+        ("ETHBTC", "BTC", 2, 0),
+        ("BTCUSDT", "BNB", 0, 1),
+        ("BTCUSDT", "B", 0, 1),
+        ("BTCUSDT", "T", 0, 1),
+        ("BTCUSDT", "%", 0, 1),
+        ("BTCUSDT", "", 0, 1),
+        ("USDT", "", 0, 1),
+        ("BTCUSDT", None, 0, 1),
+        ("TUSDT", "TUSD", 0, 1),
+        ("TUSDT", "T", 200, 0),
+    ],
+)
+@pytest.mark.django_db
+def test_fee_counts_in_the_base_or_the_quote_asset(
+    symbol: str, asset: str | None, fees: int, others: int
+) -> None:
+    bot = make_bot(make_user())
+    paid = {"commission_amount": Decimal(2), "commission_asset": asset}
+    trade(bot, "SELL", "1", symbol=symbol, **paid)
+
+    (found,) = reports(BotConfig.objects.all())
+
+    assert (found["total_fees"], found["trades_with_other_fees"]) == (fees, others)
+
+
+@pytest.mark.django_db
+def test_profit_keeps_every_digit() -> None:
+    bot = make_bot(make_user())
+    trade(bot, "SELL", "1" + "0" * 29)
+    trade(
+        bot,
+        "BUY",
+        "0." + "0" * 29 + "1",
+        commission_amount=Decimal("0." + "0" * 28 + "1"),
+        commission_asset="USDT",
+    )
+
+    (found,) = reports(BotConfig.objects.all())
+
+    assert str(found["total_pnl"]) == "9" * 29 + "." + "9" * 28 + "89"
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize(
+    ("profit", "loss", "factor"),
+    [
+        ("1e20", "-1e-7", "1" + "0" * 27 + ".00"),
+        ("1e29", "-1e-30", "1" + "0" * 59 + ".00"),
+        ("1e-30", "-1e29", "0.00"),
+        ("2", "-3", "0.67"),
+    ],
+)
+@pytest.mark.django_db
+def test_profit_factor_of_any_numbers_has_two_decimals(
+    profit: str, loss: str, factor: str
+) -> None:
+    bot = make_bot(make_user())
+    for won in (profit, loss):
+        trade(bot, "SELL", "1", realized_pnl=Decimal(won))
+
+    (found,) = reports(BotConfig.objects.all())
+
+    assert str(found["profit_factor"]) == factor
 
 
 @pytest.mark.parametrize(
@@ -105,6 +178,7 @@ def test_sums_keep_every_digit() -> None:
         ("start_date=2025-02-01", 1),
         ("end_date=2025-01-31", 2),
         ("end_date=2025-01-31T22:00:00", 1),
+        ("end_date=9999-12-31", 3),
         ("start_date=2025-01-31T22:00:01Z&end_date=2025-01-31", 1),
     ],
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from accounts.models import User
@@ -40,15 +38,6 @@ def test_start_and_stop_are_not_built_whatever_the_body(
     assert not BotState.objects.exists()
 
 
-@pytest.mark.parametrize("body", [b"", b"{}"])
-def test_cache_is_not_cleared_with_or_without_a_body(
-    api: JSONClient, body: bytes
-) -> None:
-    response = api.send("POST", "/backtest/cache/clear", body)
-
-    read_problem(response, 501)
-
-
 def test_balance_needs_a_key(api: JSONClient, user: User, stranger: JSONClient) -> None:
     read_problem(api.send("GET", "/api-keys/balance"), 404)
 
@@ -56,38 +45,3 @@ def test_balance_needs_a_key(api: JSONClient, user: User, stranger: JSONClient) 
 
     read_problem(api.send("GET", "/api-keys/balance"), 501)
     read_problem(stranger.send("GET", "/api-keys/balance"), 404)
-
-
-RUN = {
-    "symbol": "BTCUSDT",
-    "interval": "1h",
-    "start_date": "2025-01-01",
-    "end_date": "2025-01-01",
-    "market_type": "Futures",
-    "parameters": {"leverage": 5, "unknown": None},
-}
-
-
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({}, None),
-        ({"symbol": ""}, "symbol"),
-        ({"start_date": "01.02.2025"}, "start_date"),
-        ({"start_date": None}, "start_date"),
-        ({"end_date": "2024-12-31"}, "end_date"),
-        ({"market_type": "margin"}, "market_type"),
-        ({"parameters": []}, "parameters"),
-    ],
-)
-def test_run_is_checked_before_it_is_not_built(
-    api: JSONClient, changes: dict[str, object], field: str | None
-) -> None:
-    response = api.send("POST", "/backtest/run", {**RUN, **changes})
-
-    if field is None:
-        read_problem(response, 501)
-    else:
-        errors = read_problem(response, 422)["errors"]
-        assert [error["field"] for error in errors] == [field]
-        assert json.dumps(RUN["parameters"]) not in response.content.decode()

@@ -47,7 +47,10 @@ class DateRangeFilter(RangeDateFilter):  # type: ignore[misc]  # untyped
     def queryset(
         self, request: HttpRequest, queryset: models.QuerySet[Any]
     ) -> models.QuerySet[Any]:
-        for end, lookup, later in (("from", "gte", 0), ("to", "lt", 1)):
+        for end, lookup, time in (
+            ("from", "gte", dt.time.min),
+            ("to", "lte", dt.time.max),
+        ):
             text = self.used_parameters.get(f"{self.parameter_name}_{end}")
             if not text:
                 continue
@@ -57,8 +60,7 @@ class DateRangeFilter(RangeDateFilter):  # type: ignore[misc]  # untyped
                 return _refuse(
                     request, queryset, f"“{text}” is no date. Write it as 2025-12-31."
                 )
-            moment = dt.datetime.combine(day, dt.time(), dt.UTC)
-            moment += dt.timedelta(days=later)
+            moment = dt.datetime.combine(day, time, dt.UTC)
             queryset = queryset.filter(**{f"{self.parameter_name}__{lookup}": moment})
         return queryset
 

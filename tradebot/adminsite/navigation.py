@@ -18,6 +18,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("bots.BotState", "monitor_heart"),
             ("trading.Trade", "receipt_long"),
             ("backtests.Backtest", "science"),
+            ("trading.CandleSeries", "candlestick_chart"),
         ),
     ),
     (

@@ -186,7 +186,7 @@ class EndOfTimeRangeField(UTCDateTimeField):
     def to_internal_value(self, data: Any) -> dt.datetime:
         moment = super().to_internal_value(data)
         if isinstance(data, str) and _DAY.fullmatch(data.strip()):
-            return moment + dt.timedelta(days=1) - dt.timedelta(microseconds=1)
+            return dt.datetime.combine(moment, dt.time.max, dt.UTC)
         return moment
 
 

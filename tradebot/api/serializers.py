@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
 
@@ -40,6 +41,34 @@ class ModelSerializer(serializers.ModelSerializer[Model]):
         models.TextField: fields.CharField,
     }
     serializer_choice_field = fields.ChoiceField
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return what was sent, checked; what is stored like that already stays.
+
+        Rows of the old program break some rules: with their values sent back as they
+        are, the others can still be changed.
+        """
+        try:
+            return super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            kept = {name for name in map(str, error.detail) if self._holds(name, data)}
+            if not kept:
+                raise
+        for name in kept:
+            self.fields[name].required = False
+        changed = {name: value for name, value in data.items() if name not in kept}
+        return super().to_internal_value(changed)
+
+    def _holds(self, name: str, data: Any) -> bool:
+        field = self.fields.get(name)
+        if self.instance is None or field is None or name not in data:
+            return False
+        if field.write_only or isinstance(field, fields.OwnedPrimaryKeyField):
+            return False
+        sent, stored = data[name], field.get_attribute(self.instance)
+        if isinstance(stored, int | Decimal):
+            return fields.parse_number(sent) == stored
+        return type(sent) is type(stored) and sent == stored
 
     @classmethod
     @cache

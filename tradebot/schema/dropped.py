@@ -194,7 +194,7 @@ def _last_key(connection: BaseDatabaseWrapper, loss: Loss) -> int | None:
             cursor.execute(
                 "SELECT seq FROM sqlite_sequence WHERE name = %s", [loss.table]
             )
-        elif loss.key is None:
+        elif not loss.key:
             return None
         else:
             quoted = connection.ops.quote_name(loss.table)

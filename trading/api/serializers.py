@@ -73,6 +73,7 @@ class TradeSerializer(ModelSerializer[Trade]):
             "timestamp",
             "id",
         ]
+        extra_kwargs = {"commission_amount": {"min_value": 0}}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance is None:

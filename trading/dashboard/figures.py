@@ -21,16 +21,11 @@ from apikeys.models import APIKey
 from bots.models import BotConfig, BotState
 from tradebot.sqlite.decimals import EXACT
 from trading.models import Trade
+from trading.quotes import quote_of
 
 DAYS = 30
 TRADES_AT_MOST = 100_000
 _RECENT = 8  # rows of a list
-# The assets that prices are in, longest first where one ends as another does.
-_QUOTES = (
-    *("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "DAI", "USD"),
-    *("EUR", "GBP", "TRY", "BRL", "JPY", "BTC", "ETH", "BNB"),
-)
-OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +105,6 @@ def profit(today: dt.date) -> Profit:
         trades=trades,
         is_cut=last_older is not None and last_older >= since,
     )
-
-
-def quote_of(symbol: str) -> str:
-    """Return the asset that the prices of a symbol are in, ``other`` if unknown."""
-    return next((quote for quote in _QUOTES if symbol.endswith(quote)), OTHER)
 
 
 def recent_trades() -> QuerySet[Trade]:

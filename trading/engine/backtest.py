@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -28,8 +28,8 @@ ENGINE_VERSION = 1
 _CHUNK = 1 << 16  # bars between two reports of progress
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backtest:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BacktestResult:
     """A finished run. ``candles`` are those it traded on, without the warm-up.
 
     ``equity[i + 1]`` is what the account is worth at the close of bar i, in the quote
@@ -51,7 +51,7 @@ def run_backtest(
     *,
     start_ms: int | None = None,
     progress: Callable[[float], None] | None = None,
-) -> Backtest:
+) -> BacktestResult:
     """Simulate from the bar that opens at ``start_ms``; those before are the warm-up.
 
     The same arguments give the same result to the bit, compiled or not. ``progress``
@@ -70,7 +70,7 @@ def run_backtest(
     taken = signals(strategy, candles)[max(first - 1, 0) : -1]
     decided[len(traded) - len(taken) :] = taken
     equity, trades, skipped = _simulated(traded, decided, rules, progress)
-    return Backtest(
+    return BacktestResult(
         candles=traded,
         rules=rules,
         equity=equity,
@@ -89,7 +89,7 @@ def fingerprint(
     """Return a SHA-256 in hex: runs that have the same one have the same result."""
     told = {
         "engine": ENGINE_VERSION,
-        "strategy": [strategy.name, _plain(asdict(strategy))],  # type: ignore[call-overload]
+        "strategy": [strategy.name, _plain(asdict(cast(Any, strategy)))],
         "rules": _plain(asdict(rules)),
         "candles": candles.digest(),
         "start_ms": start_ms,

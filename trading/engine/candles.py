@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -29,7 +29,7 @@ INTERVALS_MS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candles:
     """Closed bars of one market, oldest first; make them with ``of``.
 
@@ -129,38 +129,42 @@ class Candles:
             raise EngineError(f"The columns must be equally long; they have: {told}.")
         if not len(self):
             raise EngineError("There are no candles; at least one is needed.")
-        # In the order in which the message says most.
-        for name, column in self._columns().items():
-            self._refuse(~np.isfinite(column), f"{name} is {{{name}}}, not a number")
+        found = [
+            (int(np.argmax(bad)), complaint)
+            for bad, complaint in self._faults()
+            if bad.any()
+        ]
+        if not found:
+            return
+        # The first bar; of its faults the one that was looked for first.
+        index, complaint = min(found, key=lambda fault: fault[0])
+        values = {name: column[index] for name, column in self._columns().items()}
+        opened = np.datetime_as_string(np.datetime64(int(self.open_time[index]), "ms"))
+        raise EngineError(f"Bar {index} ({opened}Z): {complaint.format(**values)}.")
+
+    def _faults(self) -> Iterator[tuple[Mask, str]]:
+        """Yield where the bars have each kind of fault, and what it is called."""
+        for name in ("open", "high", "low", "close", "volume"):
+            yield ~np.isfinite(getattr(self, name)), f"{name} is {{{name}}}, no number"
         steps = np.diff(self.open_time, prepend=self.open_time[0] - self.interval_ms)
-        self._refuse(
+        yield (
             steps != self.interval_ms,
             f"it does not open one interval ({self.interval}) after the bar before it; "
             "sort the bars, drop doubles and fetch what is missing",
         )
         for name in ("open", "high", "low", "close"):
-            self._refuse(
-                getattr(self, name) <= 0, f"{name} is {{{name}}}; prices are above 0"
-            )
-        self._refuse(self.volume < 0, "volume is {volume}; it cannot be negative")
+            yield getattr(self, name) <= 0, f"{name} is {{{name}}}; prices are above 0"
+        yield self.volume < 0, "volume is {volume}; it cannot be negative"
         for name in ("open", "close", "high"):
-            self._refuse(
+            yield (
                 self.low > getattr(self, name),
                 f"low {{low}} is above {name} {{{name}}}",
             )
         for name in ("open", "close"):
-            self._refuse(
+            yield (
                 self.high < getattr(self, name),
                 f"high {{high}} is below {name} {{{name}}}",
             )
-
-    def _refuse(self, bad: Mask, complaint: str) -> None:
-        if not bad.any():
-            return
-        index = int(np.argmax(bad))
-        values = {name: column[index] for name, column in self._columns().items()}
-        opened = np.datetime_as_string(np.datetime64(int(self.open_time[index]), "ms"))
-        raise EngineError(f"Bar {index} ({opened}Z): {complaint.format(**values)}.")
 
 
 def _column(values: Iterable[Any], dtype: type[np.generic]) -> Any:

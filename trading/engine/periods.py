@@ -6,7 +6,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from trading.engine.backtest import Backtest
+from trading.engine.backtest import BacktestResult
 from trading.engine.candles import Candles
 from trading.engine.types import DAY_MS, Ints
 
@@ -29,11 +29,14 @@ class Month(TypedDict):
 
 def day_ends(candles: Candles) -> Ints:
     """Return for each UTC day the index just behind its last bar."""
-    days = candles.open_time // DAY_MS
-    return np.append(np.flatnonzero(np.diff(days)) + 1, len(days))
+    # Bars have no gaps, and every interval divides the day.
+    since_midnight = int(candles.open_time[0]) % DAY_MS
+    first = -(-(DAY_MS - since_midnight) // candles.interval_ms)
+    ends = np.arange(first, len(candles), DAY_MS // candles.interval_ms)
+    return np.append(ends, len(candles))
 
 
-def daily_results(backtest: Backtest) -> list[Day]:
+def daily_results(backtest: BacktestResult) -> list[Day]:
     """Return every UTC day of a run, idle ones too; figures rounded to 8 places."""
     ends = day_ends(backtest.candles)
     days = _labels(backtest.candles, ends, "D")
@@ -56,7 +59,7 @@ def daily_results(backtest: Backtest) -> list[Day]:
     ]
 
 
-def monthly_results(backtest: Backtest) -> dict[str, Month]:
+def monthly_results(backtest: BacktestResult) -> dict[str, Month]:
     """Return every month of a run by YYYY-MM; its days are compounded."""
     ends = day_ends(backtest.candles)
     months = np.array(_labels(backtest.candles, ends, "M"))
@@ -80,6 +83,6 @@ def _labels(candles: Candles, ends: Ints, unit: str) -> list[str]:
     return labels
 
 
-def _entries_until(backtest: Backtest, ends: Ints) -> Ints:
+def _entries_until(backtest: BacktestResult, ends: Ints) -> Ints:
     """Return how many trades were entered in each stretch of bars."""
     return np.diff(np.searchsorted(backtest.trades.entry_bar, ends), prepend=0)

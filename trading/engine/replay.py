@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal, localcontext
 
-from trading.engine.backtest import Backtest
+from trading.engine.backtest import BacktestResult
 from trading.engine.candles import Candles
 from trading.engine.fills import (
     effective_stop,
@@ -22,7 +22,7 @@ _INFINITY = Decimal("Infinity")
 _DIGITS = 60
 
 
-def exact_balances(backtest: Backtest) -> list[Decimal]:
+def exact_balances(backtest: BacktestResult) -> list[Decimal]:
     """Return the exact balance after each trade; the last is the final capital.
 
     With a step the units are its exact multiples; without one they are those of the

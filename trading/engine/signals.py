@@ -24,8 +24,8 @@ def last_signal(strategy: Strategy, candles: Candles) -> int:
 
     It is that of ``signals`` where the candles are ``strategy.warmup`` or more.
     """
-    inputs = strategy.inputs(candles)
-    last_two = type(inputs)._make(column[-2:] for column in inputs)  # type: ignore[attr-defined]
+    inputs: Any = strategy.inputs(candles)
+    last_two = inputs._make(column[-2:] for column in inputs)
     return int(_decided(strategy, last_two)[-1])
 
 

@@ -43,7 +43,7 @@ class TradeRecord:
     capital: Decimal  # realised, after the trade
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trades:
     """The same as columns, unrounded."""
 

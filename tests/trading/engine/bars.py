@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from trading.engine.backtest import Backtest, run_backtest
+from trading.engine.backtest import BacktestResult, run_backtest
 from trading.engine.candles import INTERVALS_MS, Candles
 from trading.engine.rules import Rules
 from trading.engine.types import DAY_MS, Floats, Mask
@@ -87,7 +87,7 @@ class Scripted:
 
 def run(
     bars: list[Bar], decisions: list[int], *, interval: str = "1m", **rules: Any
-) -> Backtest:
+) -> BacktestResult:
     """Run a script over bars; without costs and targets where ``rules`` name none."""
     return run_backtest(
         Scripted(decisions=tuple(decisions)),

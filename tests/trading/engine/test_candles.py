@@ -61,11 +61,11 @@ def test_candles_cannot_be_changed() -> None:
         ),
         (
             with_second(close=math.nan),
-            "(2022-01-01T00:01:00.000Z): close is nan, not a number.",
+            "(2022-01-01T00:01:00.000Z): close is nan, no number.",
         ),
         (
             with_second(high=math.inf),
-            "(2022-01-01T00:01:00.000Z): high is inf, not a number.",
+            "(2022-01-01T00:01:00.000Z): high is inf, no number.",
         ),
         (
             with_second(low=0),
@@ -95,6 +95,12 @@ def test_candles_refuse_what_cannot_be_and_name_the_bar(
     with pytest.raises(EngineError) as caught:
         Candles.of(**{"interval": "1m", **columns})
     assert message in str(caught.value)
+
+
+def test_candles_name_the_first_bar_whatever_is_wrong_with_it() -> None:
+    columns = with_second(volume=-1) | {"open": [10, 11, math.nan]}
+    with pytest.raises(EngineError, match=r"Bar 1 .*: volume is -1"):
+        Candles.of(interval="1m", **columns)
 
 
 def test_digest_tells_candles_apart() -> None:

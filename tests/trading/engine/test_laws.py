@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trading.engine.bars import NEW_YEAR_MS, Scripted
-from trading.engine.backtest import Backtest, run_backtest
+from trading.engine.backtest import BacktestResult, run_backtest
 from trading.engine.candles import INTERVALS_MS, Candles
+from trading.engine.compiled import is_available
 from trading.engine.replay import exact_balances
 from trading.engine.rules import Rules
 from trading.engine.trades import COLUMNS
@@ -32,7 +33,7 @@ class Case:
     decisions: tuple[int, ...]
     rules: Rules
 
-    def run(self) -> Backtest:
+    def run(self) -> BacktestResult:
         return run_backtest(
             Scripted(decisions=self.decisions), self.rules, self.candles
         )
@@ -84,14 +85,14 @@ def rules(draw: Any) -> Rules:
         max_daily_loss=draw(st.none() | ratios("0.001", "0.1")),
         daily_target=draw(st.none() | ratios("0.001", "0.1")),
         close_at_day_end=draw(st.booleans()),
-        step=draw(st.sampled_from([Decimal(0), Decimal("0.1"), Decimal("0.00001")])),
+        step=draw(st.sampled_from([Decimal(0), Decimal("0.01"), Decimal("0.00001")])),
     )
 
 
 @st.composite
 def cases(draw: Any) -> Case:
     seed = draw(st.integers(0, 2**32 - 1))
-    bars = draw(st.integers(2, 80))
+    bars = draw(st.integers(1, 80))
     wildness = draw(st.sampled_from([0.001, 0.01, 0.1]))
     busy = draw(st.floats(0.05, 1))
     random = np.random.default_rng([seed, 1])
@@ -197,7 +198,7 @@ def limits_hold(case: Case) -> None:
             assert day_return < float(limits.daily_target)
 
 
-def capital_at_entry(result: Backtest) -> Floats:
+def capital_at_entry(result: BacktestResult) -> Floats:
     return np.append(result.equity[0], result.trades.capital)[: len(result.trades)]
 
 
@@ -244,6 +245,7 @@ def the_exact_replay_agrees(case: Case) -> None:
 
 
 def compiled_and_plain_agree_to_the_bit(case: Case) -> None:
+    assert is_available()
     compiled = case.run()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "numba", None)

@@ -7,8 +7,8 @@ from decimal import Decimal as D
 import numpy as np
 import pytest
 
-from tests.trading.engine.bars import FLAT_BAR, Bar, run
-from trading.engine.backtest import Backtest
+from tests.trading.engine.bars import FLAT_BAR, NEW_YEAR_MS, Bar, candles, run
+from trading.engine.backtest import BacktestResult
 from trading.engine.metrics import (
     daily_returns,
     max_drawdown,
@@ -16,8 +16,8 @@ from trading.engine.metrics import (
     sharpe,
     sortino,
 )
-from trading.engine.periods import daily_results, monthly_results
-from trading.engine.types import Reason
+from trading.engine.periods import daily_results, day_ends, monthly_results
+from trading.engine.types import DAY_MS, Reason
 
 pytestmark = pytest.mark.sqlite  # no database
 
@@ -27,7 +27,7 @@ LOSS: Bar = (100, 100, 99, 100)  # stop 99.5
 IDLE = FLAT_BAR
 
 
-def year(bars: dict[int, Bar], *, days: int) -> Backtest:
+def year(bars: dict[int, Bar], *, days: int) -> BacktestResult:
     """Return a run of daily bars that trades on those that are given, flat between."""
     return run(
         [bars.get(day, IDLE) for day in range(days)],
@@ -112,6 +112,32 @@ def test_growth_of_less_than_a_month_is_none() -> None:
     assert metrics(year({2: WIN}, days=30)).cagr is not None
 
 
+def test_effective_risk_is_less_where_the_capital_buys_less() -> None:
+    # 2 % of risk ask for 40 units, 95 % of 1,000 buy 9.5; each loses 0.5 at its stop.
+    assert metrics(run([IDLE] * 4, [0, 1])).effective_risk == pytest.approx(0.475)
+    futures = run([IDLE] * 4, [0, 1], market="futures", leverage=10)
+    assert metrics(futures).effective_risk == pytest.approx(2)
+    assert metrics(run([IDLE] * 4, [])).effective_risk is None
+
+
+def test_account_that_is_lost_has_no_ratios() -> None:
+    # 125 times the margin: two commissions of 5 % are more than there is.
+    ruin = run(
+        [IDLE] * 4,
+        [0, 1, -1],
+        interval="1d",
+        market="futures",
+        leverage=125,
+        size_by="quote",
+        size=D(12_000),
+        taker_fee=D("0.05"),
+    )
+    found = metrics(ruin)
+    assert found.final_capital == pytest.approx(1000 - 600 - 600)
+    assert (found.sharpe, found.sortino, found.cagr) == (None, None, None)
+    assert found.max_drawdown == pytest.approx(-120)
+
+
 def test_bar_of_two_positions_is_held_once() -> None:
     result = run(
         [IDLE] * 10, [0, 1, 0, 0, -1, 0, 1], market="futures", allow_short=True
@@ -148,6 +174,23 @@ def test_days_of_hours_end_at_midnight_and_a_part_of_a_day_counts() -> None:
         ("2022-01-01", 1),
         ("2022-01-02", 0),
     ]
+
+
+@pytest.mark.parametrize("interval", ["1h", "8h", "1d"])
+@pytest.mark.parametrize("bars", [1, 2, 60])
+@pytest.mark.parametrize("late_ms", [0, 1, 5 * 3_600_000, DAY_MS - 1])
+def test_days_end_where_the_date_changes(
+    interval: str, bars: int, late_ms: int
+) -> None:
+    made = candles(*[IDLE] * bars, interval=interval, start_ms=NEW_YEAR_MS + late_ms)
+    changes = np.flatnonzero(np.diff(made.open_time // DAY_MS)) + 1
+    assert day_ends(made).tolist() == [*changes.tolist(), bars]
+
+
+def test_trades_count_on_the_day_of_their_entry() -> None:
+    result = run([IDLE] * 30, [0] * 20 + [1, 0, 0, 0, 0, -1, 1], interval="1h")
+    assert result.trades.exit_bar.tolist() == [26, 29]
+    assert [day["trades"] for day in daily_results(result)] == [1, 1]
 
 
 def test_records_are_rounded_once_and_have_their_times() -> None:

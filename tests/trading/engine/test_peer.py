@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from tests.trading.engine.bars import real_minutes
-from trading.engine.backtest import Backtest, run_backtest
+from trading.engine.backtest import BacktestResult, run_backtest
 from trading.engine.rules import Rules
 from trading.engine.signals import signals
 from trading.engine.strategies import STRATEGIES
@@ -74,7 +74,7 @@ def peer_trades(
 
 def our_trades(
     strategy: Strategy, *, stop: float | None, target: float | None, shorts: bool
-) -> Backtest:
+) -> BacktestResult:
     return run_backtest(
         strategy,
         Rules(

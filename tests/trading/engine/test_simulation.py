@@ -16,7 +16,7 @@ from tests.trading.engine.bars import (
     candles,
     run,
 )
-from trading.engine.backtest import Backtest, fingerprint, run_backtest
+from trading.engine.backtest import BacktestResult, fingerprint, run_backtest
 from trading.engine.rules import Rules
 from trading.engine.strategies import STRATEGIES
 from trading.engine.types import EngineError, Reason, Skip
@@ -31,7 +31,7 @@ BARE["size"] = D("0.5")
 USUAL: dict[str, Any] = {"trailing_stop": D("0.003")}
 
 
-def trades(backtest: Backtest) -> list[tuple[int, int, float, float, Reason]]:
+def trades(backtest: BacktestResult) -> list[tuple[int, int, float, float, Reason]]:
     """Return entry bar, exit bar, entry price, exit price and reason of each trade."""
     t = backtest.trades
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,17 @@ def test_signals_do_not_look_ahead(name: str) -> None:
     known = signals(strategy, bars)
     for end in (1, 2, 50, 777, 1500):
         assert np.array_equal(signals(strategy, bars.slice(0, end)), known[:end])
+
+
+@by_name
+def test_inputs_are_the_same_to_the_bit_compiled_and_not(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy, bars = STRATEGIES[name](), real_minutes().slice(0, 5000)
+    compiled = strategy.inputs(bars)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    for one, other in zip(compiled, strategy.inputs(bars), strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
 @by_name

@@ -1,0 +1,158 @@
+"""Backtests that were asked for: they wait in the database for whoever works.
+
+A worker claims the oldest that is free and says now and then that it is still at it.
+One that has said nothing for a minute is taken for dead, and its run begins anew. Only
+who has the claim can finish a run, so that one is never finished twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from accounts.models import User
+from backtests.models import Backtest, BacktestRun
+from tradebot.errors import ConflictError, TradeBotError
+
+logger = logging.getLogger(__name__)
+
+Status = BacktestRun.Status
+OPEN = (Status.QUEUED, Status.RUNNING)
+OPEN_PER_USER = 2
+LOST_AFTER = dt.timedelta(minutes=1)
+_SAY_EVERY_S = 0.5
+
+
+class RunError(TradeBotError):
+    """A run cannot lead to a result; the message tells its user why.
+
+    ``code`` is ``refused`` for what was asked, ``missing_candles`` where there is no
+    data for it.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class RunCancelled(Exception):  # it is no error
+    """Its user does not want the run any more."""
+
+
+class RunLost(Exception):  # likewise
+    """Another worker has taken the run over: this one was taken for dead."""
+
+
+def run_create(*, user: User, request: Mapping[str, Any]) -> BacktestRun:
+    """Queue a run; raises ConflictError where the user has as many as may be open."""
+    with transaction.atomic():
+        # One request at a time counts and writes.
+        User.objects.select_for_update(no_key=True).only("pk").get(pk=user.pk)
+        if user.backtest_runs.filter(status__in=OPEN).count() >= OPEN_PER_USER:
+            raise ConflictError(
+                gettext(
+                    "You have %(count)s backtests waiting or running. Wait for one of "
+                    "them, or cancel it."
+                )
+                % {"count": OPEN_PER_USER}
+            )
+        return BacktestRun.objects.create(user=user, request=dict(request))
+
+
+def run_cancel(*, run: BacktestRun) -> None:
+    """Cancel a run: at once where it waits, soon where it is running.
+
+    Raises ConflictError where it has ended already.
+    """
+    now = timezone.now()
+    mine = BacktestRun.objects.filter(pk=run.pk)
+    waiting = mine.filter(status=Status.QUEUED)
+    if waiting.update(status=Status.CANCELLED, finished_at=now):
+        return
+    if not mine.filter(status=Status.RUNNING).update(cancel_asked=True):
+        raise ConflictError(gettext("This run has ended already."))
+
+
+@transaction.atomic
+def run_claim(*, worker: str) -> BacktestRun | None:
+    """Take the oldest run that waits or whose worker is dead; None without any."""
+    now = timezone.now()
+    lost = Q(status=Status.RUNNING, beat_at__lt=now - LOST_AFTER)
+    runs = BacktestRun.objects.filter(Q(status=Status.QUEUED) | lost).order_by("pk")
+    if connection.features.has_select_for_update_skip_locked:
+        runs = runs.select_for_update(skip_locked=True)
+    run = runs.first()
+    if run is None:
+        return None
+    run.status, run.worker, run.progress = Status.RUNNING, worker, 0
+    run.started_at = run.beat_at = now
+    run.save(update_fields=["status", "worker", "progress", "started_at", "beat_at"])
+    return run
+
+
+def run_execute(run: BacktestRun, work: Callable[..., Backtest]) -> None:
+    """Work on a run that was claimed, until there is a result or an error.
+
+    ``work`` gets the run and a function that it calls with its progress, and returns
+    the result, not stored yet. Raises RunLost.
+    """
+    said = 0.0
+
+    def say(progress: float) -> None:
+        nonlocal said
+        if time.monotonic() - said < _SAY_EVERY_S:
+            return
+        said = time.monotonic()
+        _say(run, progress)
+
+    try:
+        backtest = work(run, say)
+    except RunCancelled:
+        _finish(run, Status.CANCELLED)
+    except RunError as error:
+        _finish(run, Status.FAILED, error=str(error), error_code=error.code)
+    except Exception as error:
+        if isinstance(error, RunLost):
+            raise
+        logger.exception("Backtest run %s failed", run.pk)
+        told = "The server failed. Its operator finds the cause in the log."
+        _finish(run, Status.FAILED, error=told, error_code="server")
+    else:
+        with transaction.atomic():
+            backtest.save()
+            _finish(run, Status.DONE, backtest=backtest, progress=1.0)
+
+
+def run_release(run: BacktestRun) -> None:
+    """Let another worker have a run: this one ends."""
+    _claimed(run).update(status=Status.QUEUED, worker=None, beat_at=None, progress=0)
+
+
+def _say(run: BacktestRun, progress: float) -> None:
+    if not _claimed(run).update(progress=progress, beat_at=timezone.now()):
+        raise RunLost
+    if BacktestRun.objects.filter(pk=run.pk, cancel_asked=True).exists():
+        raise RunCancelled
+
+
+def _finish(run: BacktestRun, status: Status, **values: Any) -> None:
+    now = timezone.now()
+    if not _claimed(run).update(status=status, finished_at=now, **values):
+        raise RunLost
+
+
+def _claimed(run: BacktestRun) -> Any:
+    return BacktestRun.objects.filter(
+        pk=run.pk,
+        status=Status.RUNNING,
+        worker=run.worker,
+        started_at=run.started_at,
+    )

@@ -1,0 +1,173 @@
+"""From a request to a result: the candles, the engine, and what is stored of it.
+
+Loads NumPy, which takes a moment: not for a process that never simulates.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from django.utils import timezone
+
+from backtests.models import Backtest, BacktestRun
+from backtests.parameters import ParametersSerializer, engine_rules, engine_strategy
+from backtests.runs import RunError
+from trading.candles import (
+    EPOCH,
+    MissingCandlesError,
+    Period,
+    candles_read,
+    series_find,
+)
+from trading.engine import backtest as engine
+from trading.engine.candles import Candles
+from trading.engine.metrics import metrics
+from trading.engine.periods import daily_results, monthly_results
+from trading.engine.trades import TradeRecord
+from trading.engine.types import EngineError, Reason
+from trading.models import CandleSeries, Interval, Symbol
+
+_CURVE_POINTS = 1000
+
+
+def simulate(run: BacktestRun, say: Callable[[float], None]) -> Backtest:
+    """Return the result of a run, not stored yet; raises RunError where there is none.
+
+    ``say`` is called with the progress, from 0 to 1.
+    """
+    request = run.request
+    market = request["market_type"]
+    values = _parameters(market, request["parameters"])
+    say(0.0)
+    try:
+        strategy = engine_strategy(values)
+        rules = engine_rules(market, values, **_filters(market, request["symbol"]))
+        series, candles, start_ms = _load(request, warmup=strategy.warmup)
+        result = engine.run_backtest(
+            strategy, rules, candles, start_ms=start_ms, progress=say
+        )
+        fingerprint = engine.fingerprint(strategy, rules, candles, start_ms=start_ms)
+    except EngineError as error:
+        raise RunError(str(error), code="refused") from error
+    except MissingCandlesError as error:
+        raise RunError(str(error), code="missing_candles") from error
+    figures = metrics(result)
+    return Backtest(
+        user_id=run.user_id,
+        symbol=request["symbol"],
+        interval=request["interval"],
+        start_date=request["start_date"],
+        end_date=request["end_date"],
+        market_type=market,
+        parameters=request["parameters"],
+        initial_capital=figures.initial_capital,
+        final_capital=figures.final_capital,
+        total_return=figures.total_return,
+        total_trades=figures.total_trades,
+        winning_trades=figures.winning_trades,
+        losing_trades=figures.losing_trades,
+        # Documented without null, which the metrics have.
+        win_rate=figures.win_rate or 0.0,
+        total_fees=figures.total_fees,
+        avg_profit=figures.avg_profit or 0.0,
+        daily_results=[day for day in daily_results(result) if day["trades"]],
+        monthly_results=monthly_results(result),
+        test_mode=str(series.is_synthetic).lower(),
+        strategy=values["strategy"],
+        metrics=asdict(figures),
+        equity_curve=_curve(result),
+        trades=[
+            _trade(record, rules.leverage)
+            for record in result.trades.records(result.candles)
+        ],
+        data_source=series.source,
+        seed=series.seed,
+        engine_version=engine.ENGINE_VERSION,
+        fingerprint=fingerprint,
+    )
+
+
+def _parameters(market: str, stored: dict[str, Any]) -> dict[str, Any]:
+    """Return stored parameters with exact numbers."""
+    serializer = ParametersSerializer(
+        data={
+            name: repr(value) if isinstance(value, float) else value
+            for name, value in stored.items()
+        },
+        context={"market": market},
+    )
+    serializer.is_valid(raise_exception=True)
+    values: dict[str, Any] = serializer.validated_data
+    return values
+
+
+def _filters(market: str, symbol: str) -> dict[str, Decimal]:
+    """Return what the exchange wants of an order, as far as it is known here."""
+    row = Symbol.objects.filter(market=market, symbol=symbol).first()
+    if row is None:
+        return {}
+    wanted = {
+        "step": row.step_size,
+        "min_units": row.min_quantity,
+        "min_notional": row.min_notional,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _load(request: dict[str, Any], *, warmup: int) -> tuple[CandleSeries, Candles, int]:
+    """Return the series, its candles with those before the first day, and that day."""
+    length = Interval(request["interval"]).length
+    start = dt.datetime.fromisoformat(request["start_date"]).replace(tzinfo=dt.UTC)
+    end = dt.datetime.fromisoformat(request["end_date"]).replace(tzinfo=dt.UTC)
+    series = series_find(
+        market=request["market_type"],
+        symbol=request["symbol"],
+        interval=request["interval"],
+        seed=request.get("seed"),
+    )
+    closed = EPOCH + (timezone.now() - EPOCH) // length * length
+    end = min(end + dt.timedelta(days=1), closed)
+    columns = candles_read(series, Period(start - warmup * length, end))
+    candles = Candles.of(
+        interval=request["interval"],
+        **{
+            name: getattr(columns, name)
+            for name in ("open_time", "open", "high", "low", "close", "volume")
+        },
+    )
+    return series, candles, (start - EPOCH) // dt.timedelta(milliseconds=1)
+
+
+def _curve(result: engine.BacktestResult) -> list[list[float]]:
+    """Return the equity at the closes of bars, as many as a picture can show."""
+    bars = len(result.candles)
+    shown = np.unique(np.linspace(0, bars - 1, min(bars, _CURVE_POINTS)).astype(int))
+    times = result.candles.open_time[shown].tolist()
+    equity = result.equity[shown + 1].round(8).tolist()
+    return [list(point) for point in zip(times, equity, strict=True)]
+
+
+def _trade(record: TradeRecord, leverage: int) -> dict[str, Any]:
+    """Return a trade as it is stored: numbers in JSON, times in milliseconds UTC."""
+    paid = record.units * record.entry_price / leverage
+    return {
+        "side": "LONG" if record.direction > 0 else "SHORT",
+        "entry_time": record.entry_time,
+        "exit_time": record.exit_time,
+        "entry_price": float(record.entry_price),
+        "exit_price": float(record.exit_price),
+        "units": float(record.units),
+        "pnl_usdt": float(record.pnl),
+        "pnl_pct": float(record.pnl / paid * 100),
+        "fees_entry": float(record.entry_fee),
+        "fees_exit": float(record.exit_fee),
+        "slippage": float(record.slippage),
+        "capital_after": float(record.capital),
+        "leverage": leverage,
+        "exit_reason": Reason(record.reason).name,
+    }

@@ -1,0 +1,307 @@
+"""Runs: asked for, claimed, simulated on stored candles, finished once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from accounts.models import User
+from backtests import runs
+from backtests.api import views
+from backtests.models import Backtest, BacktestRun
+from backtests.runs import RunError, RunLost, run_claim, run_create, run_execute
+from tests.clients import JSONClient, broken_fields, read, read_problem
+from tests.factories import make_backtest, make_user
+from trading.candles import candle_row, candles_store
+from trading.models import CandleSeries, CandleSource
+
+DAY = dt.datetime(2025, 1, 31, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+ASKED: dict[str, Any] = {
+    "symbol": "BTC/USDT",
+    "interval": "1h",
+    "start_date": "2025-01-31",
+    "end_date": "2025-02-09",
+    "parameters": {"strategy": "ema", "rsi_overbought": 95, "note": "mine"},
+}
+Status = BacktestRun.Status
+
+
+@pytest.fixture
+def candles(db: None) -> None:
+    """Waves for ten days, with what the averages need before them."""
+    series = CandleSeries(
+        market="spot", symbol="BTCUSDT", interval="1h", source=CandleSource.IMPORTED
+    )
+
+    def price(hour: int) -> Decimal:
+        return Decimal(f"{100 + 5 * math.sin(hour / 7) + hour / 100:.2f}")
+
+    rows = [
+        candle_row(
+            DAY + hour * HOUR,
+            [
+                str(price(hour)),
+                str(max(price(hour), price(hour + 1)) + 1),
+                str(min(price(hour), price(hour + 1)) - 1),
+                str(price(hour + 1)),
+                "10",
+            ],
+            length=HOUR,
+            now=timezone.now(),
+        )
+        for hour in range(-250, 240)
+    ]
+    candles_store(series, rows)
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work on a run as soon as a request waits for it."""
+
+    def work(seconds: float) -> None:
+        from backtests.simulation import simulate
+
+        run = run_claim(worker="at once")
+        assert run is not None
+        run_execute(run, simulate)
+
+    monkeypatch.setattr(time, "sleep", work)
+    monkeypatch.setattr(views, "WAIT_S", 60)
+
+
+@pytest.mark.usefixtures("candles", "at_once")
+def test_run_is_answered_stored_and_the_same_again(
+    api: JSONClient, stranger: JSONClient
+) -> None:
+    data = read(api.send("POST", "/backtest/run", ASKED))["data"]
+
+    assert data["total_trades"] > 0
+    assert data["symbol"] == "BTCUSDT"
+    assert data["test_mode"] is False
+    assert data["parameters"]["note"] == "mine"
+    assert data["parameters"]["ema_fast"] == 8
+    assert data["initial_capital"] == 1000
+    assert isinstance(data["sharpe"], float)
+    detail = read(api.send("GET", f"/backtest/detail/{data['id']}"))["data"]
+    assert detail == {**data, "test_mode": "false"}
+    again = read(api.send("POST", "/backtest/run", ASKED))["data"]
+    assert again["id"] != data["id"]
+    for name in ("fingerprint", "metrics", "final_capital", "equity_curve"):
+        assert again[name] == data[name]
+    other = {**ASKED, "parameters": {**ASKED["parameters"], "ema_fast": 5}}
+    changed = read(api.send("POST", "/backtest/run", other))["data"]
+    assert changed["fingerprint"] != data["fingerprint"]
+    read_problem(stranger.send("GET", f"/backtest/detail/{data['id']}"), 404)
+
+
+@pytest.mark.usefixtures("candles", "at_once")
+def test_trades_of_a_run_are_downloaded(api: JSONClient) -> None:
+    data = read(api.send("POST", "/backtest/run", ASKED))["data"]
+
+    response = api.send("GET", f"/backtest/download/{data['id']}/trades.csv")
+
+    lines = response.content.decode().splitlines()
+    assert lines[0] == (
+        "date,side,entry_time,exit_time,entry_price,exit_price,units,pnl_usdt,pnl_pct,"
+        "fees_entry,fees_exit,capital_after,leverage,exit_reason"
+    )
+    assert len(lines) == 1 + data["total_trades"]
+    last = dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))
+    assert float(last["capital_after"]) == pytest.approx(data["final_capital"])
+    assert last["side"] == "LONG"
+
+
+@pytest.mark.usefixtures("candles", "at_once")
+def test_missing_candles_are_told_with_the_command_that_gets_them(
+    api: JSONClient,
+) -> None:
+    later = {**ASKED, "end_date": "2025-02-10"}
+
+    problem = read_problem(api.send("POST", "/backtest/run", later), 503)
+
+    assert "2025-02-10T00:00Z to 2025-02-11T00:00Z" in problem["detail"]
+    assert "manage.py download_candles --market spot" in problem["detail"]
+    assert not Backtest.objects.exists()
+
+
+@pytest.mark.usefixtures("candles", "at_once")
+def test_made_up_candles_are_taken_where_asked_for_and_told(api: JSONClient) -> None:
+    wanted = {**ASKED, "seed": 7}
+    missing = read_problem(api.send("POST", "/backtest/run", wanted), 503)
+    assert "manage.py make_candles" in missing["detail"]
+    CandleSeries.objects.update(
+        source=CandleSource.SYNTHETIC, seed=7, base_price=Decimal(100)
+    )
+
+    data = read(api.send("POST", "/backtest/run", wanted))["data"]
+
+    assert (data["data_source"], data["seed"]) == ("synthetic", 7)
+    assert data["test_mode"] is True
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"symbol": "=cmd()"}, "symbol"),
+        ({"interval": "2w"}, "interval"),
+        ({"end_date": "2025-01-30"}, "end_date"),
+        ({"end_date": "yesterday"}, "end_date"),
+        ({"start_date": "2999-01-01", "end_date": "2999-01-02"}, "start_date"),
+        ({"interval": "1m", "start_date": "2024-01-01"}, "end_date"),
+        ({"market_type": "options"}, "market_type"),
+        ({"parameters": {"leverage": 2}}, "parameters.leverage"),
+        ({"parameters": {"leverage": 126}}, "parameters.leverage"),
+        ({"parameters": {"stop_loss": 0}}, "parameters.stop_loss"),
+        ({"parameters": {"stop_loss": None}}, "parameters.stop_loss"),
+        ({"parameters": {"ema_fast": 21}}, "parameters.ema_fast"),
+        ({"parameters": {"rsi_oversold": 70}}, "parameters.rsi_oversold"),
+        ({"parameters": {"max_daily_trades": 5.9}}, "parameters.max_daily_trades"),
+        ({"parameters": {"strategy": "luck"}}, "parameters.strategy"),
+        ({"parameters": []}, "parameters"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused(
+    api: JSONClient, change: dict[str, Any], field: str
+) -> None:
+    response = api.send("POST", "/backtest/run", {**ASKED, **change})
+
+    assert broken_fields(response) == {field}
+    assert not BacktestRun.objects.exists()
+
+
+@pytest.mark.alike
+def test_long_run_is_asked_for_again_and_cancelled(
+    api: JSONClient, stranger: JSONClient
+) -> None:
+    first = read(api.send("POST", "/backtest/run", ASKED), 202)
+    second = read(api.send("POST", "/backtest/run", ASKED), 202)
+    refused = read_problem(api.send("POST", "/backtest/run", ASKED), 409)
+
+    assert first["status"] == "queued"
+    assert "2 backtests" in refused["detail"]
+    path = f"/backtest/runs/{first['data']['id']}"
+    assert read(api.send("GET", path))["status"] == "queued"
+    read_problem(stranger.send("GET", path), 404)
+    read_problem(stranger.send("POST", f"{path}/cancel"), 404)
+    assert read(api.send("POST", f"{path}/cancel"))["status"] == "cancelled"
+    read_problem(api.send("POST", f"{path}/cancel"), 409)
+    listed = read(api.send("GET", "/backtest/runs"))
+    assert [one["id"] for one in listed] == [second["data"]["id"], first["data"]["id"]]
+
+
+def result(run: BacktestRun) -> Backtest:
+    """Return a result that is not stored yet."""
+    made = make_backtest(run.user)
+    made.delete()  # which takes its key away
+    return made
+
+
+def ask(user: User) -> BacktestRun:
+    return run_create(user=user, request={"symbol": "BTCUSDT"})
+
+
+def status_of(run: BacktestRun) -> str:
+    return BacktestRun.objects.get(pk=run.pk).status
+
+
+def test_cancelled_run_stops_at_its_next_word(user: User) -> None:
+    ask(user)
+    run = run_claim(worker="w")
+    assert run is not None
+
+    def work(run: BacktestRun, say: Callable[[float], None]) -> Backtest:
+        runs.run_cancel(run=run)
+        say(0.5)
+        return result(run)
+
+    run_execute(run, work)
+
+    assert status_of(run) == Status.CANCELLED
+    assert not Backtest.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RunError("No.", code="refused"), "refused"),
+        (ValueError("secret"), "server"),
+    ],
+)
+def test_run_that_fails_says_why(user: User, error: Exception, code: str) -> None:
+    ask(user)
+    run = run_claim(worker="w")
+    assert run is not None
+
+    def work(run: BacktestRun, say: Any) -> Backtest:
+        raise error
+
+    run_execute(run, work)
+
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == (Status.FAILED, code)
+    assert "secret" not in str(run.error)
+
+
+def test_run_of_a_dead_worker_is_taken_over_and_finished_once(user: User) -> None:
+    ask(user)
+    dead = run_claim(worker="dead")
+    assert dead is not None
+    assert run_claim(worker="other") is None  # it may be alive
+    long_ago = timezone.now() - runs.LOST_AFTER * 2
+    BacktestRun.objects.update(beat_at=long_ago)
+
+    heir = run_claim(worker="heir")
+    assert heir is not None
+    assert heir.pk == dead.pk
+    with pytest.raises(RunLost):
+        run_execute(dead, lambda run, say: result(run))
+    assert not Backtest.objects.exists()
+    run_execute(heir, lambda run, say: result(run))
+
+    heir.refresh_from_db()
+    assert heir.status == Status.DONE
+    assert heir.backtest is not None
+
+
+@pytest.mark.usefixtures("shared_database")
+def test_many_workers_claim_each_run_once() -> None:
+    users = [make_user(f"user{n}@example.com") for n in range(4)]
+    wanted = {ask(user).pk for user in users for _ in range(2)}
+    claimed: list[int] = []
+
+    def work() -> None:
+        while run := run_claim(worker=threading.current_thread().name):
+            claimed.append(run.pk)
+        connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(claimed) == sorted(wanted)
+
+
+@pytest.mark.usefixtures("candles")
+def test_stored_candles_are_told_and_stay(api: JSONClient) -> None:
+    data = read(api.send("GET", "/backtest/cache/info"))["data"]
+
+    assert (data["total_files"], data["cached_symbols"]) == (1, ["BTCUSDT"])
+    (entry,) = data["cache_entries"]
+    assert (entry["start_date"], entry["rows"]) == ("2025-01-20", 490)
+    for body in (b"", b"{}"):
+        told = read(api.send("POST", "/backtest/cache/clear", body))
+        assert told["status"] == "success"
+    assert read(api.send("GET", "/backtest/cache/info"))["data"] == data

@@ -1,0 +1,97 @@
+"""What the commands about candles are told: a series, a period."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from bots.models import PositionType
+from trading.candles import Period, spell_time
+from trading.models import CandleSeries, Interval
+
+# Letters of any script: some assets have Chinese names.
+_SYMBOL = re.compile(r"[\w.-]{1,64}")
+
+
+def add_series_arguments(parser: CommandParser, *, required: bool = True) -> None:
+    """Add ``--market``, which is always needed, ``--symbol`` and ``--interval``."""
+    parser.add_argument("--market", choices=PositionType.values, required=True)
+    parser.add_argument(
+        "--symbol", type=symbol, required=required, help="For example BTCUSDT."
+    )
+    parser.add_argument("--interval", choices=Interval.values, required=required)
+
+
+def add_period_arguments(parser: CommandParser) -> None:
+    """Add ``--from`` and ``--to``."""
+    parser.add_argument(
+        "--from",
+        type=utc_time,
+        required=True,
+        dest="start",
+        metavar="TIME",
+        help="The first candle: a day, or a time such as 2025-01-01T12:00, UTC.",
+    )
+    parser.add_argument(
+        "--to",
+        type=utc_time,
+        dest="end",
+        metavar="TIME",
+        help="The end, which is not part of it: --from 2025-01-01 --to 2025-02-01 is "
+        "January. Now, if it is left out; never later.",
+    )
+
+
+def period_of(options: dict[str, Any], *, now: dt.datetime) -> Period:
+    """Return the period of these arguments, up to what has closed at ``now``.
+
+    Raises CommandError where it holds no candle.
+    """
+    length = Interval(options["interval"]).length
+    start, end = options["start"], min(options["end"] or now, now)
+    period = Period.of_whole(start, end, length)
+    if period.start != start:
+        raise CommandError(
+            f"--from {spell_time(start)} is no time at which a candle of "
+            f"{options['interval']} opens; one does at {spell_time(period.start)}."
+        )
+    if period.start >= period.end:
+        raise CommandError(
+            f"No candle of {options['interval']} opens at {spell_time(start)} or later "
+            f"and closes by {spell_time(end)}; expected --to later than --from, and "
+            "both in the past."
+        )
+    return period
+
+
+def symbol(text: str) -> str:
+    """Return a symbol as Binance writes it, BTCUSDT for btc/usdt."""
+    found = text.upper().replace("/", "")
+    if not _SYMBOL.fullmatch(found):
+        raise ArgumentTypeError(f"{text!r:.80} is no symbol; expected one as BTCUSDT")
+    return found
+
+
+def utc_time(text: str) -> dt.datetime:
+    try:
+        time = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(
+            f"{text!r:.80} is no time; expected a day as 2025-01-31, or a time as "
+            "2025-01-31T12:00, in UTC"
+        ) from error
+    return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
+
+
+def series_of(options: dict[str, Any], **values: Any) -> CandleSeries:
+    """Return the series of these arguments, not stored."""
+    return CandleSeries(
+        market=options["market"],
+        symbol=options["symbol"],
+        interval=options["interval"],
+        **values,
+    )
