@@ -14,7 +14,12 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 from accounts.models import User
 from bots.bounds import BOUNDS, MIN_NAME_LENGTH, TIMEFRAMES
 from bots.models import BotConfig, BotState
-from bots.services import bot_config_delete, bot_config_update, bot_state_delete
+from bots.services import (
+    bot_config_delete,
+    bot_config_update,
+    bot_state_delete,
+    bot_stop,
+)
 from tradebot.adminsite.actions import confirmation
 from tradebot.adminsite.base import NOTHING, ModelAdmin, RecordAdmin
 from tradebot.adminsite.filters import ActiveFilter, NullIsNoFilter
@@ -232,7 +237,7 @@ class BotConfigAdmin(ModelAdmin):
             return page
         bots = list(running.select_for_update(of=("self",)))
         for bot in bots:
-            bot_config_update(bot=bot, values={"is_active": False})
+            bot_stop(bot=bot)
             self.log_change(request, bot, [{"changed": {"fields": ["Active"]}}])
         self.message_user(request, f"Stopped: {len(bots)}.", messages.SUCCESS)
         return None

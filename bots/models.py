@@ -8,6 +8,8 @@ from django.db import models
 from apikeys.models import APIKey
 from tradebot.fields import ExactDecimalField, TransactionNow
 
+STOPPED = "stopped"  # the status of a bot that does not run
+
 
 class Strategy(models.TextChoices):
     SIMPLE = "simple"
@@ -120,7 +122,7 @@ class BotState(models.Model):
         db_column="id",
         related_name="state",
     )
-    status = models.CharField(null=True, blank=True, default="stopped")
+    status = models.CharField(null=True, blank=True, default=STOPPED)
     in_position = models.BooleanField(null=True, default=False)
     entry_price = ExactDecimalField(null=True, blank=True)
     current_position_size_coins = ExactDecimalField(null=True, blank=True)

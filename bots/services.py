@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from accounts.models import User
 from apikeys.models import APIKey
 from apikeys.services import api_key_lock
-from bots.models import BotConfig, BotState
+from bots.models import STOPPED, BotConfig, BotState
 from tradebot.changes import assign
 from tradebot.errors import ConflictError
 
@@ -35,6 +35,22 @@ def bot_config_update(*, bot: BotConfig, values: Mapping[str, Any]) -> BotConfig
     if changed := assign(bot, values):
         bot.save(update_fields=[*changed, "updated_at"])
     return bot
+
+
+@transaction.atomic
+def bot_stop(*, bot: BotConfig) -> None:
+    """Stop a bot, and say so in its state where it has one; again, nothing happens.
+
+    Raises BotConfig.DoesNotExist for a bot that was deleted meanwhile.
+    """
+    bot = bot_config_lock(pk=bot.pk)
+    if bot.is_active:
+        bot.is_active = False
+        bot.save(update_fields=["is_active", "updated_at"])
+    state = BotState.objects.filter(pk=bot.pk).first()
+    if state is not None and state.status != STOPPED:
+        state.status = STOPPED
+        state.save(update_fields=["status", "last_updated_at"])
 
 
 @transaction.atomic

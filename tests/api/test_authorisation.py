@@ -130,7 +130,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
     ("bot-state-detail", "DELETE"): [own(204)],
     ("bot-status-stream", "GET"): [own(503)],  # not served by threads
     ("bot-start", "POST"): [own(501)],
-    ("bot-stop", "POST"): [own(501)],
+    ("bot-stop", "POST"): [own(200)],
     ("bot-summary", "GET"): [each(200)],
     ("bot-performance", "GET"): [own(200)],
     ("bot-trades", "GET"): [own(200)],

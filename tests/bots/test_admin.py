@@ -417,6 +417,7 @@ def test_bots_are_stopped_by_the_action_once_it_is_confirmed(
     superuser: Client, rows: Rows
 ) -> None:
     BotConfig.objects.update(is_active=True)
+    BotState.objects.update(status="running")
     path = admin_url("changelist", BotConfig)
     data = {"action": "stop", "_selected_action": [rows.bot.pk]}
 
@@ -429,6 +430,7 @@ def test_bots_are_stopped_by_the_action_once_it_is_confirmed(
     assert "Stopped: 1." in done.content.decode()
     rows.bot.refresh_from_db()
     assert rows.bot.is_active is False
+    assert BotState.objects.get(pk=rows.bot.pk).status == "stopped"
     assert LogEntry.objects.get().get_change_message() == "Changed Active."
 
 
