@@ -43,11 +43,11 @@ class RunError(TradeBotError):
         self.code = code
 
 
-class RunCancelled(Exception):  # it is no error
+class RunCancelled(Exception):
     """Its user does not want the run any more."""
 
 
-class RunLost(Exception):  # likewise
+class RunLost(Exception):
     """Another worker has taken the run over: this one was taken for dead."""
 
 
