@@ -31,6 +31,7 @@ from trading.candles import (
     missing_find,
     series_find,
 )
+from trading.engine.candles import INTERVALS_MS
 from trading.models import Candle, CandleSeries, CandleSource, Interval
 
 START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
@@ -163,6 +164,7 @@ def test_interval_has_its_length(interval: Interval) -> None:
     seconds = interval.length.total_seconds()
 
     assert seconds == number * {"m": 60, "h": 3600, "d": 86400}[unit]
+    assert INTERVALS_MS[interval] == seconds * 1000  # the engine knows no Django
     assert 86400 % seconds == 0  # so that candles open at multiples since 1970
 
 
