@@ -1,0 +1,1 @@
+"""Exchanges behind one protocol (``base``): simulated (``paper``) or Binance."""
