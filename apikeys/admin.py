@@ -17,14 +17,20 @@ from tradebot.adminsite.base import ModelAdmin
 class APIKeyAdmin(ModelAdmin):
     """Masked keys; their label can be edited."""
 
-    list_display = ("__str__", "user", "key", "is_valid", "created_at", "updated_at")
+    list_display = (
+        *("__str__", "user", "key", "environment", "is_valid"),
+        *("created_at", "updated_at"),
+    )
     list_select_related = ("user",)
-    list_filter = ("is_valid", ("user", AutocompleteSelectFilter))
+    list_filter = ("is_valid", "environment", ("user", AutocompleteSelectFilter))
     search_fields = ("label", "user__email")
     ordering = ("-id",)
     date_hierarchy = "created_at"
-    fields = ("user", "label", "key", "is_valid", "created_at", "updated_at")
-    readonly_fields = ("user", "key", "is_valid", "created_at", "updated_at")
+    readonly_fields = (
+        *("user", "key", "environment", "is_valid", "permissions", "validated_at"),
+        *("created_at", "updated_at"),
+    )
+    fields = ("label", *readonly_fields)
 
     @admin.display(description="key")
     def key(self, api_key: APIKey) -> str:

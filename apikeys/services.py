@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 
 from accounts.models import User
 from apikeys import crypto
-from apikeys.models import APIKey
+from apikeys.models import APIKey, Environment
 from tradebot.errors import ConflictError
 
 _ENCRYPTED = {"api_key": "encrypted_api_key", "secret_key": "encrypted_secret_key"}
@@ -19,13 +19,14 @@ _ENCRYPTED = {"api_key": "encrypted_api_key", "secret_key": "encrypted_secret_ke
 
 @transaction.atomic
 def api_key_create(*, user: User, values: Mapping[str, Any]) -> APIKey:
-    """Store a key: ``api_key``, ``secret_key`` and perhaps ``label``.
+    """Store a key: ``api_key``, ``secret_key`` and perhaps ``label``, ``environment``.
 
-    It is not valid until the exchange has accepted it. Raises ConflictError where the
-    user has this key or this label already.
+    It is for the test network where it does not say, and not valid until the exchange
+    has accepted it. Raises ConflictError where the user has this key or this label
+    already.
     """
     _lock_keys_of(user.pk)
-    key = APIKey(user=user)
+    key = APIKey(user=user, environment=Environment.TESTNET)
     _assign(key, values)
     key.save()
     return key
@@ -33,11 +34,11 @@ def api_key_create(*, user: User, values: Mapping[str, Any]) -> APIKey:
 
 @transaction.atomic
 def api_key_update(*, api_key: APIKey, values: Mapping[str, Any]) -> APIKey:
-    """Change a key: any of ``api_key``, ``secret_key`` and ``label``.
+    """Change a key: any of ``api_key``, ``secret_key``, ``label`` and ``environment``.
 
-    New credentials have to be accepted by the exchange again. Raises ConflictError
-    where the user has them or the label already, or where a running bot trades with the
-    old ones.
+    New credentials, and those for another environment, have to be accepted by the
+    exchange again. Raises ConflictError where the user has them or the label already,
+    or where a running bot trades with the old ones.
     """
     _lock_keys_of(api_key.user_id)
     key = api_key_lock(pk=api_key.pk)
@@ -46,7 +47,7 @@ def api_key_update(*, api_key: APIKey, values: Mapping[str, Any]) -> APIKey:
             key,
             gettext(
                 "Running bots use this API key: %(bots)s. Stop them before changing "
-                "its credentials."
+                "its credentials or its environment."
             ),
         )
     key.save()
@@ -87,7 +88,7 @@ def _lock_keys_of(user_id: int) -> None:
 
 
 def _assign(key: APIKey, values: Mapping[str, Any]) -> bool:
-    """Set the values; return whether the credentials are other ones now."""
+    """Set the values; return whether the exchange has to accept the key anew."""
     others = APIKey.objects.filter(user_id=key.user_id).exclude(pk=key.pk)
     if "label" in values:
         key.label = values["label"]
@@ -97,13 +98,15 @@ def _assign(key: APIKey, values: Mapping[str, Any]) -> bool:
                     "You have an API key with this label already. Choose another label."
                 )
             )
-    changed = False
+    changed = "environment" in values and values["environment"] != key.environment
+    if changed:
+        key.environment = values["environment"]
     for name, column in _ENCRYPTED.items():
         if name in values and _decrypt(getattr(key, column)) != values[name]:
             setattr(key, column, crypto.encrypt(values[name]))
             changed = True
     if changed:
-        key.is_valid = False
+        key.is_valid, key.permissions, key.validated_at = False, None, None
         if "api_key" in values:
             _refuse_duplicate(values["api_key"], others)
     return changed

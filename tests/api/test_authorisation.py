@@ -99,7 +99,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
     ("api-key-default", "DELETE"): [own(204)],
     ("api-key-detail", "GET"): [own(200, pk="key")],
     ("api-key-detail", "PUT"): [own(200, KEY, pk="key")],
-    ("api-key-detail", "PATCH"): [own(200, {"label": "x"}, pk="key")],
+    ("api-key-detail", "PATCH"): [own(200, {"environment": "live"}, pk="key")],
     ("api-key-detail", "DELETE"): [own(204, pk="key")],
     ("api-key-balance", "GET"): [own(501)],
     ("bot-config-list", "GET"): [each(200)],

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from accounts.models import User
 from apikeys import crypto
@@ -41,7 +41,10 @@ def test_create_stores_encrypted_and_answers_masked(
         "id": key.pk,
         "label": "main",
         "api_key_masked": "ABCD****IJKL",
+        "environment": "testnet",
         "is_valid": False,
+        "permissions": None,
+        "validated_at": None,
         "created_at": key.created_at.isoformat(),
         "updated_at": key.updated_at.isoformat(),
     }
@@ -69,6 +72,8 @@ def test_create_without_label_may_be_repeated(
         ({"api_key": 5, "secret_key": None}, {"api_key", "secret_key"}),
         ({**CREDENTIALS, "label": "nul\0"}, {"label"}),
         ({**CREDENTIALS, "label": "x" * 256}, {"label"}),
+        ({**CREDENTIALS, "environment": "mainnet"}, {"environment"}),
+        ({**CREDENTIALS, "environment": None}, {"environment"}),
     ],
 )
 def test_create_bad_input_is_refused_without_echo(
@@ -187,6 +192,70 @@ def test_change_credentials_asks_for_validation(api: JSONClient, key: APIKey) ->
     assert (content["label"], content["is_valid"]) == ("first", False)
 
 
+def accept(key: APIKey) -> None:
+    """Let the key be as the exchange has accepted it."""
+    APIKey.objects.filter(pk=key.pk).update(
+        is_valid=True, permissions=["spot"], validated_at=key.created_at
+    )
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize("body", [{"environment": "live"}, {"secret_key": "other"}])
+def test_change_of_what_was_validated_asks_for_it_again(
+    api: JSONClient, key: APIKey, body: dict[str, str]
+) -> None:
+    accept(key)
+
+    content = read(api.send("PATCH", detail(key), body))
+
+    assert content["environment"] == body.get("environment", "testnet")
+    found = [content[name] for name in ("is_valid", "permissions", "validated_at")]
+    assert found == [False, None, None]
+
+
+@pytest.mark.alike
+def test_change_to_own_environment_keeps_validity(api: JSONClient, key: APIKey) -> None:
+    accept(key)
+
+    content = read(api.send("PATCH", detail(key), {"environment": "testnet"}))
+
+    assert (content["is_valid"], content["permissions"]) == (True, ["spot"])
+    assert content["validated_at"] == key.created_at.isoformat()
+
+
+@pytest.mark.alike
+def test_key_of_the_old_program_has_no_environment_until_it_gets_one(
+    api: JSONClient, key: APIKey
+) -> None:
+    APIKey.objects.filter(pk=key.pk).update(environment=None, is_valid=True)
+
+    content = read(api.send("PUT", detail(key), {**CREDENTIALS, "environment": None}))
+    assert (content["environment"], content["is_valid"]) == (None, True)
+
+    content = read(api.send("PATCH", detail(key), {"environment": "live"}))
+    assert (content["environment"], content["is_valid"]) == ("live", False)
+
+
+@pytest.mark.alike
+def test_list_of_an_environment_has_its_keys(
+    api: JSONClient, user: User, key: APIKey
+) -> None:
+    live = {"api_key": "b", "secret_key": "x", "environment": "live"}
+    other = api_key_create(user=user, values=live)
+
+    found = read(api.send("GET", f"{LIST}?environment=live"))
+    assert [one["id"] for one in found] == [other.pk]
+    assert broken_fields(api.send("GET", f"{LIST}?environment=mainnet")) == {
+        "environment"
+    }
+
+
+@pytest.mark.django_db
+def test_database_refuses_an_environment_that_there_is_not(key: APIKey) -> None:
+    with pytest.raises(IntegrityError, match="api_keys_environment"):
+        APIKey.objects.filter(pk=key.pk).update(environment="mainnet")
+
+
 @pytest.mark.alike
 @pytest.mark.parametrize("name", ["api_key", "secret_key"])
 def test_change_of_a_key_that_cannot_be_read_works(
@@ -211,15 +280,17 @@ def test_change_to_values_of_own_other_key_is_conflict(
 
 
 @pytest.mark.alike
+@pytest.mark.parametrize("body", [{"secret_key": "other"}, {"environment": "live"}])
 def test_change_credentials_of_running_bot_is_conflict(
-    api: JSONClient, user: User, key: APIKey
+    api: JSONClient, user: User, key: APIKey, body: dict[str, str]
 ) -> None:
     make_bot(user, api_key=key, is_active=True)
 
-    read_problem(api.send("PATCH", detail(key), {"secret_key": "other"}), 409)
+    read_problem(api.send("PATCH", detail(key), body), 409)
     read(api.send("PATCH", detail(key), {"label": "renamed"}))
     key.refresh_from_db()
     assert crypto.decrypt(key.encrypted_secret_key) == CREDENTIALS["secret_key"]
+    assert key.environment == "testnet"
 
 
 @pytest.mark.alike

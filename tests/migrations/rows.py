@@ -24,6 +24,9 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
         "user_id": 1,
         "encrypted_api_key": "gAAAA1",
         "encrypted_secret_key": "gAAAA2",
+        "environment": "live",
+        "permissions": ["spot", "ü"],
+        "validated_at": _WHEN,
     },
     ("bots", "BotConfig"): {
         "user_id": 1,
@@ -127,7 +130,7 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
 
 _JSON = {
     *("parameters", "daily_results", "monthly_results"),
-    *("metrics", "equity_curve", "trades", "request"),
+    *("metrics", "equity_curve", "trades", "request", "permissions"),
 }
 
 

@@ -153,10 +153,10 @@ def broken_apikeys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     shutil.copytree(
         django_settings.BASE_DIR / "apikeys" / "migrations", tmp_path / name
     )
-    (tmp_path / name / "0006_auto_20260101_0000.py").write_text(
+    (tmp_path / name / "0008_auto_20260101_0000.py").write_text(
         "from django.db import migrations\n\n"
         "class Migration(migrations.Migration):\n"
-        '    dependencies = [("apikeys", "0005_convert_api_key_foreign_keys"), '
+        '    dependencies = [("apikeys", "0007_add_api_key_checks"), '
         '("bots", "0099_gone")]\n'
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -176,7 +176,7 @@ def test_command_names_what_fails_and_what_it_left_out(
     lines = text.splitlines()
     assert lines[0].startswith("failed    graph ")
     assert lines[1:3] == [
-        "    apikeys.0006_auto_20260101_0000 depends on bots.0099_gone, which is not "
+        "    apikeys.0008_auto_20260101_0000 depends on bots.0099_gone, which is not "
         "there",
         "        repair  correct its dependencies, or bring the other one back",
     ]
