@@ -1,19 +1,29 @@
-"""What a bot shall do (BotConfig) and where it stands (BotState)."""
+"""What a bot shall do (BotConfig), where it stands (BotState), and what runs it."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
 
-from apikeys.models import APIKey
+from apikeys.models import APIKey, Environment
 from tradebot.fields import ExactDecimalField, TransactionNow
 
-STOPPED = "stopped"  # the status of a bot that does not run
+
+class Status(models.TextChoices):
+    """What a bot is doing. Rows of the old program may say other things."""
+
+    STOPPED = "stopped"
+    PENDING = "pending"  # started, not looked at yet
+    RUNNING = "running"  # it has a position
+    WAITING = "waiting"  # for a signal, or for the exchange
+    PAUSED = "paused"  # by a daily limit
+    ERROR = "error"  # it does nothing until the cause is gone, and tries again
 
 
 class Strategy(models.TextChoices):
     SIMPLE = "simple"
     EMA = "ema", "EMA"
+    MULTI = "multi"
 
 
 class PositionType(models.TextChoices):
@@ -83,6 +93,17 @@ class BotConfig(models.Model):
     transfer_amount = ExactDecimalField(null=True, blank=True)
     auto_transfer_funds = models.BooleanField(null=True, default=True)
     leverage = models.IntegerField(null=True, blank=True, default=10)
+    environment = models.CharField(
+        choices=Environment,
+        default=Environment.PAPER,
+        db_default=Environment.PAPER.value,
+    )
+    # Without it, nothing goes to the live exchange; what a bot trades with or by
+    # cannot change without a new one.
+    live_confirmed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    allow_short = models.BooleanField(default=False, db_default=False)
+    # Where set, the candles are made up from it: for demonstrations, on paper.
+    candle_seed = models.BigIntegerField(null=True, blank=True, editable=False)
 
     class Meta:
         db_table = "bot_configs"
@@ -101,6 +122,17 @@ class BotConfig(models.Model):
                 condition=models.Q(position_type__in=["spot", "futures"]),
                 name="bot_configs_position_type",
                 violation_error_message="position_type must be spot or futures",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(environment__in=["paper", "testnet", "live"]),
+                name="bot_configs_environment",
+                violation_error_message="environment must be paper, testnet or live",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(candle_seed__isnull=True)
+                | models.Q(environment="paper"),
+                name="bot_configs_candle_seed",
+                violation_error_message="made-up candles are for paper only",
             ),
         ]
 
@@ -122,7 +154,7 @@ class BotState(models.Model):
         db_column="id",
         related_name="state",
     )
-    status = models.CharField(null=True, blank=True, default=STOPPED)
+    status = models.CharField(null=True, blank=True, default=Status.STOPPED)
     in_position = models.BooleanField(null=True, default=False)
     entry_price = ExactDecimalField(null=True, blank=True)
     current_position_size_coins = ExactDecimalField(null=True, blank=True)
@@ -137,6 +169,9 @@ class BotState(models.Model):
     last_updated_at = models.DateTimeField(
         null=True, auto_now=True, db_default=TransactionNow()
     )
+    # Why the status is what it is, in a word.
+    reason = models.CharField(null=True, blank=True)
+    paused_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "bot_states"
@@ -144,3 +179,36 @@ class BotState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.bot_config_id}: {self.status}"
+
+
+class BotRun(models.Model):
+    """What the runner keeps of a bot from one tick to the next.
+
+    Whoever works on a bot has its lease: until ``leased_until``, and only while
+    ``lease_token`` is the number that it got. The next one gets a higher number.
+    """
+
+    bot = models.OneToOneField(
+        BotConfig, on_delete=models.CASCADE, primary_key=True, related_name="run"
+    )
+    # When to look at it again; null where there is nothing to look at.
+    due_at = models.DateTimeField(null=True)
+    lease_token = models.BigIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    # Opening time of the last candle that was decided on.
+    decided_at = models.DateTimeField(null=True)
+    # The UTC day of the limits: equity at its beginning, in the quote asset, and
+    # entries since.
+    day = models.DateField(null=True)
+    day_equity = ExactDecimalField(null=True)
+    day_entries = models.IntegerField(default=0)
+    # Its position is to be closed, as whoever stopped it wants.
+    is_closing = models.BooleanField(default=False)
+    failures = models.IntegerField(default=0)  # ticks in a row
+
+    class Meta:
+        db_table = "bot_runs"
+        indexes = [models.Index(fields=["due_at"], name="bot_runs_due_at")]
+
+    def __str__(self) -> str:
+        return f"{self.bot_id}: due at {self.due_at}"

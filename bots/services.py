@@ -12,9 +12,20 @@ from django.utils.translation import gettext
 from accounts.models import User
 from apikeys.models import APIKey
 from apikeys.services import api_key_lock
-from bots.models import STOPPED, BotConfig, BotState
+from bots.models import BotConfig, BotRun, BotState, Status
 from tradebot.changes import assign
 from tradebot.errors import ConflictError
+
+# What an open position, and the confirmation of its owner, depend on.
+_TRADED_BY = {
+    "api_key",
+    "environment",
+    "symbol",
+    "timeframe",
+    "position_type",
+    "leverage",
+    "strategy",
+}
 
 
 @transaction.atomic
@@ -28,36 +39,70 @@ def bot_config_create(*, user: User, values: Mapping[str, Any]) -> BotConfig:
 def bot_config_update(*, bot: BotConfig, values: Mapping[str, Any]) -> BotConfig:
     """Change some fields of a bot; where nothing is new, nothing is written.
 
-    Raises BotConfig.DoesNotExist for a bot that was deleted meanwhile.
+    Another place to trade at, or another way to, needs another confirmation of its
+    owner for the live exchange. Raises ConflictError where the bot has an open
+    position there, BotConfig.DoesNotExist for a bot that was deleted meanwhile.
     """
     _lock_key(values)
     bot = bot_config_lock(pk=bot.pk)
     if changed := assign(bot, values):
+        if _TRADED_BY.intersection(changed):
+            _refuse_while_positioned(
+                bot,
+                gettext(
+                    "This bot has an open position: its %(fields)s cannot change. "
+                    "Stop the bot with close=true first."
+                )
+                % {"fields": ", ".join(sorted(_TRADED_BY.intersection(changed)))},
+            )
+            bot.live_confirmed_at = None
+            changed = [*changed, "live_confirmed_at"]
         bot.save(update_fields=[*changed, "updated_at"])
     return bot
 
 
 @transaction.atomic
-def bot_stop(*, bot: BotConfig) -> None:
+def bot_stop(*, bot: BotConfig, close: bool = False) -> None:
     """Stop a bot, and say so in its state where it has one; again, nothing happens.
 
-    Raises BotConfig.DoesNotExist for a bot that was deleted meanwhile.
+    What it has bought stays, with the stop behind it, until that is reached; with
+    ``close`` it is sold at the market as soon as a runner looks at the bot. Raises
+    BotConfig.DoesNotExist for a bot that was deleted meanwhile.
     """
     bot = bot_config_lock(pk=bot.pk)
     if bot.is_active:
         bot.is_active = False
         bot.save(update_fields=["is_active", "updated_at"])
+    closing = {"is_closing": True} if close else {}
+    BotRun.objects.filter(pk=bot.pk).update(due_at=timezone.now(), **closing)
     state = BotState.objects.filter(pk=bot.pk).first()
-    if state is not None and state.status != STOPPED:
-        state.status = STOPPED
-        state.save(update_fields=["status", "last_updated_at"])
+    if state is not None and state.status != Status.STOPPED:
+        state.status, state.reason, state.paused_until = Status.STOPPED, None, None
+        state.save(
+            update_fields=["status", "reason", "paused_until", "last_updated_at"]
+        )
 
 
 @transaction.atomic
 def bot_config_delete(*, bot: BotConfig) -> None:
-    """Delete a bot with its state and its trades."""
+    """Delete a bot with its state and its trades.
+
+    Raises ConflictError where it has an open position, or orders.
+    """
     # A trade that came in between would hold on to the bot: the lock keeps it out.
-    bot_config_lock(pk=bot.pk).delete()
+    bot = bot_config_lock(pk=bot.pk)
+    message = gettext(
+        "This bot has an open position. Stop it with close=true, then delete it."
+    )
+    _refuse_while_positioned(bot, message)
+    if bot.orders.filter(status__in=["NEW", "UNKNOWN", "OPEN", "PARTIAL"]).exists():
+        raise ConflictError(
+            gettext(
+                "This bot has orders on the exchange. Stop it, and delete it when they "
+                "are settled."
+            )
+        )
+    bot.delete()
 
 
 def bot_config_lock(*, pk: int) -> BotConfig:
@@ -106,6 +151,11 @@ def bot_state_delete(*, state: BotState) -> None:
     """Delete the state of a stopped bot; raises ConflictError where it is running."""
     _lock_stopped(state.pk)
     state.delete()
+
+
+def _refuse_while_positioned(bot: BotConfig, message: str) -> None:
+    if bot.positions.filter(closed_at__isnull=True).exists():
+        raise ConflictError(message)
 
 
 def _lock_stopped(pk: int) -> BotConfig:

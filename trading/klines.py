@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -53,11 +54,13 @@ class Klines:
             )
             self._time = self._client.fapiPublicGetTime
             self._klines = self._client.fapiPublicGetKlines
+            self._price = self._client.fapiPublicGetTickerPrice
         else:
             self._client = ccxt.binance(options)
             self._client.urls["api"]["public"] = f"{settings.BINANCE_SPOT_URL}/api/v3"
             self._time = self._client.publicGetTime
             self._klines = self._client.publicGetKlines
+            self._price = self._client.publicGetTickerPrice
 
     def close(self) -> None:
         self._client.session.close()
@@ -69,6 +72,17 @@ class Klines:
             return EPOCH + int(answer["serverTime"]) * _MILLISECOND
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _malformed(answer) from error
+
+    def price(self, symbol: str) -> Decimal:
+        """Return the last price of a symbol, in its quote asset."""
+        answer = self._ask(self._price, {"symbol": symbol})
+        try:
+            price = Decimal(answer["price"])
+        except (KeyError, TypeError, ArithmeticError) as error:
+            raise _malformed(answer) from error
+        if not (price.is_finite() and price > 0):
+            raise _malformed(answer)
+        return price
 
     def page(
         self, series: CandleSeries, period: Period, *, now: dt.datetime

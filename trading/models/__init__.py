@@ -1,0 +1,24 @@
+"""The tables of trading, by what they are about."""
+
+from trading.models.candles import Candle, CandleSeries, CandleSource, Interval
+from trading.models.halts import TradingHalt
+from trading.models.orders import Fill, Order, Position
+from trading.models.paper import PaperAccount, PaperOrder
+from trading.models.symbols import Symbol, SymbolList
+from trading.models.trades import Trade
+
+__all__ = [
+    "Candle",
+    "CandleSeries",
+    "CandleSource",
+    "Fill",
+    "Interval",
+    "Order",
+    "PaperAccount",
+    "PaperOrder",
+    "Position",
+    "Symbol",
+    "SymbolList",
+    "Trade",
+    "TradingHalt",
+]
