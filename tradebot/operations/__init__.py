@@ -19,6 +19,7 @@ from tradebot.operations.constraints import (
 )
 from tradebot.operations.indexes import BuildIndexConcurrently, DropIndexConcurrently
 from tradebot.operations.json_columns import ConvertToJSONB
+from tradebot.operations.unique_keys import RelaxUnique
 
 __all__ = [
     "AddCheck",
@@ -31,4 +32,5 @@ __all__ = [
     "ConvertToTimestampWithZone",
     "DropIndexConcurrently",
     "FillAndRequire",
+    "RelaxUnique",
 ]
