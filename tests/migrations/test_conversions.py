@@ -217,3 +217,25 @@ def test_order_ids_that_only_the_later_constraint_allows_are_told_apart_on_the_w
 
 def _order_ids(walker: Walker) -> dict[int, str | None]:
     return dict(ask(walker, "SELECT id, binance_order_id FROM trades ORDER BY id"))
+
+
+@pytest.mark.sqlite
+def test_addresses_are_found_in_any_case_after_lower_became_that_of_unicode(
+    walker: Walker,
+) -> None:
+    walker.forwards(*later(walker, "accounts", "0009_create_rate_limit_table"))
+    set_function = walker.connection.connection.create_function
+
+    def ascii_lower(text: str) -> str:
+        return text.encode().lower().decode()
+
+    set_function("lower", 1, ascii_lower, deterministic=True)  # as SQLite's own
+    ask(walker, "UPDATE users SET email = 'Ömer@example.com'")
+    set_function("lower", 1, str.lower, deterministic=True)
+    found = "SELECT id FROM users WHERE lower(email) = 'ömer@example.com'"
+    assert ask(walker, found) == []
+
+    walker.forwards(("accounts", "0010_alter_user_email_lower_on_sqlite"))
+
+    assert len(ask(walker, found)) == 1
+    assert ask(walker, "PRAGMA integrity_check") == [("ok",)]

@@ -17,7 +17,11 @@ from tradebot.operations.constraints import (
     AddUniqueIndex,
     ConvertToDjangoForeignKey,
 )
-from tradebot.operations.indexes import BuildIndexConcurrently, DropIndexConcurrently
+from tradebot.operations.indexes import (
+    BuildIndexConcurrently,
+    DropIndexConcurrently,
+    ReindexOnSQLite,
+)
 from tradebot.operations.json_columns import ConvertToJSONB
 from tradebot.operations.unique_keys import RelaxUnique
 
@@ -32,5 +36,6 @@ __all__ = [
     "ConvertToTimestampWithZone",
     "DropIndexConcurrently",
     "FillAndRequire",
+    "ReindexOnSQLite",
     "RelaxUnique",
 ]
