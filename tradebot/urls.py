@@ -5,7 +5,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.views import SpectacularJSONAPIView
 
 import tradebot.api.paths  # noqa: F401  # registers <id:…>
-from tradebot.api.documents import RedocView, SwaggerView
+from tradebot.api.documents import OAuth2RedirectView, RedocView, SwaggerView
 from tradebot.api.health import HealthView, ReadyView
 
 api = [
@@ -34,6 +34,7 @@ urlpatterns = [
         name="schema",
     ),
     path("docs", SwaggerView.as_view(), name="swagger"),
+    path("docs/oauth2-redirect", OAuth2RedirectView.as_view(), name="oauth2-redirect"),
     path("redoc", RedocView.as_view(), name="redoc"),
 ]
 

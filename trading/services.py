@@ -19,36 +19,42 @@ from trading.models import Trade
 def trade_import(*, user: User, bot: BotConfig, values: Mapping[str, Any]) -> Trade:
     """Store a trade of one of the user's bots.
 
-    Raises ConflictError where a trade with the same ``binance_order_id`` exists.
+    Raises ConflictError where the bot has a trade of the same symbol and
+    ``binance_order_id``.
     """
-    _refuse_duplicate(values)
-    return Trade.objects.create(user=user, bot_config=bot, **values)
+    trade = Trade(user=user, bot_config=bot, **values)
+    _refuse_duplicate(trade)
+    trade.save()
+    return trade
 
 
 @transaction.atomic
 def trade_update(*, trade: Trade, values: Mapping[str, Any]) -> Trade:
     """Change some fields of a trade.
 
-    Raises ConflictError where another has the same ``binance_order_id``,
-    Trade.DoesNotExist for a trade that was deleted meanwhile.
+    Raises ConflictError where its bot has another of the same symbol and
+    ``binance_order_id``, Trade.DoesNotExist for a trade that was deleted meanwhile.
     """
     trade = Trade.objects.select_for_update().get(pk=trade.pk)
-    _refuse_duplicate(values, own=trade)
     if changed := assign(trade, values):
+        _refuse_duplicate(trade)
         trade.save(update_fields=changed)
     return trade
 
 
-def _refuse_duplicate(values: Mapping[str, Any], *, own: Trade | None = None) -> None:
+def _refuse_duplicate(trade: Trade) -> None:
     # For its message: two at once still meet the unique constraint.
-    order_id = values.get("binance_order_id")
-    if order_id is None:
+    if trade.binance_order_id is None:
         return
-    same = Trade.objects.filter(binance_order_id=order_id).only("pk").first()
-    if same is not None and same != own:
+    same = Trade.objects.filter(
+        binance_order_id=trade.binance_order_id,
+        bot_config=trade.bot_config_id,
+        symbol=trade.symbol,
+    )
+    if same.exclude(pk=trade.pk).exists():
         raise ConflictError(
             gettext(
-                "A trade with this binance_order_id exists already. An order is stored "
-                "once."
+                "The bot has a trade with this binance_order_id and symbol already. An "
+                "order is stored once."
             )
         )

@@ -56,6 +56,7 @@ class BotConfigSerializer(ModelSerializer[BotConfig]):
     position_type = ChoiceField(
         choices=PositionType.choices, required=False, allow_null=True
     )
+    total_trades = IntegerField(read_only=True)
 
     class Meta:
         model = BotConfig
@@ -98,6 +99,7 @@ class BotConfigSerializer(ModelSerializer[BotConfig]):
             "id",
             "created_at",
             "updated_at",
+            "total_trades",
         ]
         extra_kwargs = {
             "name": {"min_length": MIN_NAME_LENGTH},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Count
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
@@ -33,17 +34,19 @@ class NoSuchBot(NotFound):
 class BotConfigViewSet(CRUDViewSet[BotConfig]):
     """The caller's bots."""
 
-    queryset = BotConfig.objects.order_by("id")
+    queryset = BotConfig.objects.annotate(total_trades=Count("trades")).order_by("id")
     missing = NoSuchBot.default_detail
     serializer_class = BotConfigSerializer
     filters = BotConfigFilters
     problems = dict.fromkeys(("POST", "PUT", "PATCH", "DELETE"), (409,))
 
     def create_row(self, values: dict[str, Any]) -> BotConfig:
-        return services.bot_config_create(user=caller(self.request), values=values)
+        bot = services.bot_config_create(user=caller(self.request), values=values)
+        return self.get_queryset().get(pk=bot.pk)
 
     def update_row(self, row: BotConfig, values: dict[str, Any]) -> BotConfig:
-        return services.bot_config_update(bot=row, values=values)
+        bot = services.bot_config_update(bot=row, values=values)
+        return self.get_queryset().get(pk=bot.pk)
 
     def delete_row(self, row: BotConfig) -> None:
         services.bot_config_delete(bot=row)

@@ -7,6 +7,7 @@ from django.db import connection
 
 from accounts.models import User
 from tests.clients import JSONClient, broken_fields, read, read_problem
+from tests.factories import make_user
 
 PATH = "/auth/register"
 PASSWORD = "correct Horse 4"
@@ -101,11 +102,9 @@ def test_register_nothing_names_both_fields(anonymous: JSONClient) -> None:
     assert broken_fields(anonymous.send("POST", PATH)) == {"email", "password"}
 
 
-@pytest.mark.alike
-@pytest.mark.parametrize("email", ["owner@example.com", "OWNER@example.com"])
-def test_register_taken_address_is_conflict(
-    user: User, anonymous: JSONClient, email: str
-) -> None:
+@pytest.mark.parametrize("email", ["ömer@example.com", "ÖMER@example.com"])
+def test_register_taken_address_is_conflict(anonymous: JSONClient, email: str) -> None:
+    user = make_user("Ömer@example.com")
     body = {"email": email, "password": PASSWORD}
 
     read_problem(anonymous.send("POST", PATH, body), 409)

@@ -88,7 +88,7 @@ def rows(user: User) -> dict[str, int]:
     stopped = make_bot(user)
     for bot in (running, stopped):
         BotState.objects.create(bot_config=bot)
-    make_trade(running, binance_order_id="once")
+    make_trade(stopped, binance_order_id="once")
     make_user("inactive@example.com", password=PASSWORD, is_active=False)
     return {"key": key.pk, "running": running.pk, "stopped": stopped.pk}
 

@@ -32,7 +32,7 @@ def test_document_is_served_as_json() -> None:
 
 
 @pytest.mark.alike
-@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+@pytest.mark.parametrize("path", ["/docs", "/docs/oauth2-redirect", "/redoc"])
 def test_pages_need_no_other_server(path: str) -> None:
     page = Client().get(path).content.decode()
 
@@ -42,7 +42,9 @@ def test_pages_need_no_other_server(path: str) -> None:
 
 
 @pytest.mark.alike
-@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/health"])
+@pytest.mark.parametrize(
+    "path", ["/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/health"]
+)
 def test_pages_ignore_tokens(path: str) -> None:
     client = Client(headers={"Authorization": "Bearer nonsense"})
 

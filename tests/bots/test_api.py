@@ -27,7 +27,7 @@ KEYS = [
     *("custom_rsi_oversold", "custom_rsi_overbought", "custom_stop_loss"),
     *("custom_take_profit", "custom_trailing_stop", "position_type"),
     *("transfer_amount", "auto_transfer_funds", "leverage"),
-    *("id", "created_at", "updated_at"),
+    *("id", "created_at", "updated_at", "total_trades"),
 ]
 REQUIRED: dict[str, Any] = {
     "name": "BTC/USDT bot",
@@ -71,6 +71,7 @@ def test_create_required_fields_gets_defaults(api: JSONClient, user: User) -> No
         "id": bot.pk,
         "created_at": bot.created_at.isoformat(),
         "updated_at": bot.updated_at.isoformat(),
+        "total_trades": 0,
     }
     assert content == expected | stored
     assert content["created_at"].endswith("+00:00")
@@ -270,6 +271,19 @@ def test_list_has_own_bots_by_id(
 
     assert [one["id"] for one in content] == [bot.pk for bot in bots]
     assert read(stranger.send("GET", LIST)) == []
+
+
+def test_bot_is_answered_with_the_number_of_its_trades(
+    api: JSONClient, user: User, bot: BotConfig
+) -> None:
+    make_bot(user)
+    for _ in range(3):
+        make_trade(bot)
+
+    assert [one["total_trades"] for one in read(api.send("GET", LIST))] == [3, 0]
+    assert read(api.send("GET", detail(bot)))["total_trades"] == 3
+    renamed = api.send("PATCH", detail(bot), {"name": "Other"})
+    assert read(renamed)["total_trades"] == 3
 
 
 @pytest.mark.alike

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tests.migrations.chain import Walker
@@ -165,3 +166,76 @@ def test_next_key_follows_the_highest(there_and_back: bool, walker: Walker) -> N
     assert default == (
         ("nextval('users_id_seq'::regclass)", "NO") if there_and_back else (None, "YES")
     )
+
+
+ORDER_ID_UNIQUE = ("trading", "0010_alter_trade_order_id_unique")
+
+
+def test_order_ids_that_only_the_later_constraint_allows_are_told_apart_on_the_way_back(
+    walker: Walker,
+) -> None:
+    plan = later(walker, *ORDER_ID_UNIQUE)
+    walker.forwards(*plan)
+    columns = (
+        "bot_config_id, user_id, side, order_type, price, quantity_filled, "
+        "quote_quantity_filled, timestamp"
+    )
+    orders = [("o-1", "ETHUSDT"), ("o-2", "ETHUSDT"), (None, "ETHUSDT")]
+    orders += [("o-1", "BNBUSDT"), ("o-1@4", "BTCUSDT"), (None, "ETHUSDT")]
+    for order_id, symbol in orders:
+        id_ = "NULL" if order_id is None else f"'{order_id}'"
+        ask(
+            walker,
+            f"INSERT INTO trades (binance_order_id, symbol, {columns}) "  # noqa: S608
+            f"SELECT {id_}, '{symbol}', {columns} FROM trades WHERE id = 1",
+        )
+    before = _order_ids(walker)
+    assert before == {1: "o-1", **dict(enumerate((one for one, _ in orders), 2))}
+
+    walker.backwards(ORDER_ID_UNIQUE)
+
+    assert _order_ids(walker) == before | {2: "o-1@2", 5: "o-1@5"}
+    with pytest.raises(IntegrityError), transaction.atomic(walker.connection.alias):
+        ask(walker, "UPDATE trades SET binance_order_id = 'o-1' WHERE id = 3")
+    # Another takes the place of one of them.
+    ask(walker, "UPDATE trades SET binance_order_id = 'gone' WHERE id = 1")
+    ask(
+        walker,
+        "UPDATE trades SET binance_order_id = 'o-1', symbol = 'BNBUSDT' WHERE id = 3",
+    )
+
+    walker.forwards(ORDER_ID_UNIQUE)
+
+    assert _order_ids(walker) == before | {1: "gone", 3: "o-1", 5: "o-1@5"}
+    with pytest.raises(IntegrityError), transaction.atomic(walker.connection.alias):
+        ask(
+            walker,
+            "UPDATE trades SET binance_order_id = 'o-1', symbol = 'ETHUSDT' "
+            "WHERE id = 1",
+        )
+
+
+def _order_ids(walker: Walker) -> dict[int, str | None]:
+    return dict(ask(walker, "SELECT id, binance_order_id FROM trades ORDER BY id"))
+
+
+@pytest.mark.sqlite
+def test_addresses_are_found_in_any_case_after_lower_became_that_of_unicode(
+    walker: Walker,
+) -> None:
+    walker.forwards(*later(walker, "accounts", "0009_create_rate_limit_table"))
+    set_function = walker.connection.connection.create_function
+
+    def ascii_lower(text: str) -> str:
+        return text.encode().lower().decode()
+
+    set_function("lower", 1, ascii_lower, deterministic=True)  # as SQLite's own
+    ask(walker, "UPDATE users SET email = 'Ömer@example.com'")
+    set_function("lower", 1, str.lower, deterministic=True)
+    found = "SELECT id FROM users WHERE lower(email) = 'ömer@example.com'"
+    assert ask(walker, found) == []
+
+    walker.forwards(("accounts", "0010_alter_user_email_lower_on_sqlite"))
+
+    assert len(ask(walker, found)) == 1
+    assert ask(walker, "PRAGMA integrity_check") == [("ok",)]

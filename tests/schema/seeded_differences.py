@@ -178,21 +178,22 @@ SEEDS = [
         "is missing",
     ),
     Seed(
-        "ALTER TABLE trades DROP CONSTRAINT trades_binance_order_id_key",
-        "unique trades_binance_order_id_key on trades",
+        "ALTER TABLE trades DROP CONSTRAINT trades_order_key",
+        "unique trades_order_key on trades",
         "UNIQUE USING INDEX",
     ),
     Seed(
-        "ALTER TABLE trades DROP CONSTRAINT trades_binance_order_id_key, ADD "
-        "CONSTRAINT trades_binance_order_id_key UNIQUE (binance_order_id, symbol)",
-        "unique trades_binance_order_id_key on trades",
-        "UNIQUE (binance_order_id, symbol), expected UNIQUE (binance_order_id)",
+        "ALTER TABLE trades DROP CONSTRAINT trades_order_key, ADD "
+        "CONSTRAINT trades_order_key UNIQUE (binance_order_id, bot_config_id)",
+        "unique trades_order_key on trades",
+        "UNIQUE (binance_order_id, bot_config_id), expected "
+        "UNIQUE (binance_order_id, bot_config_id, symbol)",
     ),
     Seed(
-        "ALTER TABLE trades DROP CONSTRAINT trades_binance_order_id_key, ADD "
-        "CONSTRAINT trades_binance_order_id_key UNIQUE NULLS NOT DISTINCT "
-        "(binance_order_id)",
-        "unique trades_binance_order_id_key on trades",
+        "ALTER TABLE trades DROP CONSTRAINT trades_order_key, ADD "
+        "CONSTRAINT trades_order_key UNIQUE NULLS NOT DISTINCT "
+        "(binance_order_id, bot_config_id, symbol)",
+        "unique trades_order_key on trades",
         "NULLS NOT DISTINCT",
     ),
     Seed(

@@ -82,7 +82,7 @@ def test_plan_backwards_to_a_revision_says_so(
 
     found = migrations(migrated_database, "trading", "0002")
 
-    numbers = ["0009", "0008", "0007", "0006", "0005", "0004", "0003"]
+    numbers = [f"{number:04}" for number in range(10, 2, -1)]
     assert [each["name"][:4] for each in found] == numbers
     assert all(each["backwards"] for each in found)
     assert "trading.0007_convert_trade_foreign_keys  (backwards, " in plan(

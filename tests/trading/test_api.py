@@ -171,6 +171,32 @@ def test_create_same_order_twice_is_conflict(
     read_problem(api.send("POST", LIST, body), 409)
 
 
+def test_create_same_order_of_another_bot_or_symbol_works(
+    stranger: JSONClient, api: JSONClient, user: User, bot: BotConfig, trade: Trade
+) -> None:
+    """An exchange numbers orders by account and symbol: nobody takes an id away."""
+    foreign = make_bot(User.objects.get(email="stranger@example.com"))
+    order = {"binance_order_id": trade.binance_order_id}
+
+    read(stranger.send("POST", LIST, body_for(foreign, **order)), 201)
+    read(api.send("POST", LIST, body_for(make_bot(user), **order)), 201)
+    read(api.send("POST", LIST, body_for(bot, symbol="ETHUSDT", **order)), 201)
+
+
+@pytest.mark.parametrize("name", ["bot_config_id", "symbol"])
+def test_patch_that_makes_two_of_one_order_is_conflict(
+    name: str, api: JSONClient, user: User, bot: BotConfig, trade: Trade
+) -> None:
+    other = make_trade(
+        make_bot(user) if name == "bot_config_id" else bot,
+        binance_order_id=trade.binance_order_id,
+        symbol=trade.symbol if name == "bot_config_id" else "ETHUSDT",
+    )
+
+    body = {name: getattr(trade, name)}
+    read_problem(api.send("PATCH", detail(other), body), 409)
+
+
 @pytest.mark.usefixtures("shared_database")
 def test_create_same_order_at_once_succeeds_once() -> None:
     user = make_user()

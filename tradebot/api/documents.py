@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -37,6 +40,22 @@ class _ConfinedView(APIView):
 
 class SwaggerView(_ConfinedView, SpectacularSwaggerSplitView):
     """To read and to try; its script is an answer of its own, at ``?script=``."""
+
+
+class OAuth2RedirectView(_ConfinedView):
+    """The page to which a provider of log-ins would send Swagger's window back.
+
+    There is none: log in at ``/api/v1/auth/login``. Clients of the old program find the
+    address all the same.
+    """
+
+    renderer_classes = [TemplateHTMLRenderer]
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        return Response(template_name="tradebot/oauth2_redirect.html")
 
 
 class RedocView(_ConfinedView, SpectacularRedocView):

@@ -37,10 +37,11 @@ class OwnedRows:
         inner, self._parameters = query.get_compiler(self._using).as_sql()
         quote = connections[self._using].ops.quote_name
         stored = [f"c{index}" for index in range(len(columns))]
-        selected: Any = query.select  # columns, since the paths are those of columns
+        # By path; what is computed besides has none and is written as it is.
+        targets = dict(zip(query.values_select, query.select, strict=True))
         answered = ", ".join(
-            f"{_expression(column.target, name)} AS {quote(field)}"
-            for field, column, name in zip(columns, selected, stored, strict=True)
+            f"{_expression(targets.get(path), name)} AS {quote(field)}"
+            for (field, (path, _)), name in zip(columns.items(), stored, strict=True)
         )
         self._sql = (
             "SELECT count(*), "  # noqa: S608  # names of columns
@@ -76,9 +77,10 @@ def owned_rows(
     return OwnedRows(columns, rows.filter(**{owner: _UNKNOWN_ID}))
 
 
-def _expression(field: models.Field[Any, Any], name: str) -> str:
-    if isinstance(field, models.DateTimeField):
-        return _TIME.format(name)
-    if isinstance(field, models.DecimalField):
-        return _NUMBER.format(name)
+def _expression(column: Any, name: str) -> str:
+    match getattr(column, "target", None):
+        case models.DateTimeField():
+            return _TIME.format(name)
+        case models.DecimalField():
+            return _NUMBER.format(name)
     return name

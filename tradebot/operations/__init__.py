@@ -17,8 +17,13 @@ from tradebot.operations.constraints import (
     AddUniqueIndex,
     ConvertToDjangoForeignKey,
 )
-from tradebot.operations.indexes import BuildIndexConcurrently, DropIndexConcurrently
+from tradebot.operations.indexes import (
+    BuildIndexConcurrently,
+    DropIndexConcurrently,
+    ReindexOnSQLite,
+)
 from tradebot.operations.json_columns import ConvertToJSONB
+from tradebot.operations.unique_keys import RelaxUnique
 
 __all__ = [
     "AddCheck",
@@ -31,4 +36,6 @@ __all__ = [
     "ConvertToTimestampWithZone",
     "DropIndexConcurrently",
     "FillAndRequire",
+    "ReindexOnSQLite",
+    "RelaxUnique",
 ]

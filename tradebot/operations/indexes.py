@@ -7,6 +7,7 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import AddIndex, RemoveIndex
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from tradebot.schema.steps import Step, perform
@@ -106,3 +107,44 @@ class DropIndexConcurrently(RemoveIndex):
 
     def describe(self) -> str:
         return f"Drop index {self.name} of {self.model_name} concurrently"
+
+
+class ReindexOnSQLite(Operation):
+    """Build an index anew, since a function in it has come to answer otherwise.
+
+    Nothing is done on PostgreSQL, and nothing backwards.
+    """
+
+    reduces_to_sql = True
+    reversible = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def deconstruct(self) -> Any:
+        return self.__class__.__qualname__, [], {"name": self.name}
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Do nothing: the index stays what it is."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        if schema_editor.connection.vendor == "sqlite":
+            schema_editor.execute(f'REINDEX "{self.name}"')
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Do nothing: the code that goes back has the same function."""
+
+    def describe(self) -> str:
+        return f"Build index {self.name} anew on SQLite"

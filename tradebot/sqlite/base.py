@@ -42,4 +42,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
         connection: sqlite3.Connection = super().get_new_connection(conn_params)
         decimals.register(connection)
+        # SQLite's own knows ASCII alone: ä@example.com would be no Ä@example.com.
+        connection.create_function("lower", 1, _lower, deterministic=True)
         return connection
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value

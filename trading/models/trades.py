@@ -50,11 +50,11 @@ class Trade(models.Model):
             models.Index(fields=["user", "timestamp"], name="trades_user_timestamp"),
         ]
         constraints = [
-            # Not unique=True: that would add an index for LIKE.
+            # The id first: the admin looks for it alone.
             models.UniqueConstraint(
-                fields=["binance_order_id"],
-                name="trades_binance_order_id_key",
-                violation_error_message="A trade with this order id exists.",
+                fields=["binance_order_id", "bot_config", "symbol"],
+                name="trades_order_key",
+                violation_error_message="The bot has a trade with this order id.",
             ),
         ]
 

@@ -116,7 +116,9 @@ def _store_trade(order: Order, fills: list[Fill], plan: Plan) -> None:
     """Store the trade of an order, or what it has become with more fills."""
     trade = trade_of(order, fills, plan.filters)
     same = Trade.objects.filter(
-        user_id=trade.user_id, binance_order_id=trade.binance_order_id
+        binance_order_id=trade.binance_order_id,
+        bot_config_id=trade.bot_config_id,
+        symbol=trade.symbol,
     ).first()
     if same is not None and same.pk != order.trade_id:
         # Its owner has imported it: the id is on that one.

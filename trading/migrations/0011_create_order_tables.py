@@ -15,7 +15,7 @@ import tradebot.fields
 class Migration(migrations.Migration):
     dependencies = [
         ("bots", "0016_create_bot_run_table"),
-        ("trading", "0009_create_candle_tables"),
+        ("trading", "0010_alter_trade_order_id_unique"),
     ]
 
     operations = [
