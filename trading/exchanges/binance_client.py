@@ -203,6 +203,8 @@ class Client:
         self._weigh(headers)
         code = _code(answer)
         if code is None and status < 400:
+            if answer is None:
+                raise AmbiguousError("Binance's answer is malformed: it is no JSON.")
             return
         said = answer.get("msg", "") if isinstance(answer, dict) else body
         message = f"Binance answers {status}: {str(said)[:_SHOWN]}"

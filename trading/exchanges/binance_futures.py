@@ -134,7 +134,8 @@ class BinanceFutures(Account):
     def held(self, symbol: str) -> Decimal:
         with understood(UnavailableError):
             rows = self._client.read("fapiPrivateV3GetPositionRisk", symbol=symbol)
-            return sum((Decimal(row["positionAmt"]) for row in rows), Decimal(0))
+            sides = {row["positionSide"]: Decimal(row["positionAmt"]) for row in rows}
+            return sum(sides.values(), Decimal(0))
 
     def free(self, asset: str) -> Decimal:
         with understood(UnavailableError):
@@ -181,7 +182,7 @@ class BinanceFutures(Account):
     def _configuration(self, symbol: str) -> tuple[str, int]:
         with understood(UnavailableError):
             rows = self._client.read("fapiPrivateGetSymbolConfig", symbol=symbol)
-            (row,) = (row for row in rows if row["symbol"] == symbol)
+            row = {row["symbol"]: row for row in rows}[symbol]
             return row["marginType"], int(row["leverage"])
 
     def _change(self, what: str, **parameters: Any) -> None:

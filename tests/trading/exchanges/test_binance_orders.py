@@ -238,21 +238,21 @@ def test_single_stop_sells_at_the_market(spot: Exchange, fake: FakeBinance) -> N
 
 
 @pytest.mark.parametrize(
-    ("request_", "code"),
+    ("values", "code"),
     [
-        (order("in", quantity="0.123456"), -1013),  # LOT_SIZE
-        (order("in", "BUY", "LIMIT", price="95.001"), -1013),  # PRICE_FILTER
-        (order("in", quantity="0.04"), -1013),  # NOTIONAL: 4 USDT
-        (order("in", quantity="101"), -2010),  # 10,100 USDT
-        (order("in", "SELL"), -2010),  # nothing to sell
-        (order("an id", quantity="1"), -1100),
+        ({"quantity": "0.123456"}, -1013),  # LOT_SIZE
+        ({"kind": "LIMIT", "price": "95.001"}, -1013),  # PRICE_FILTER
+        ({"quantity": "0.04"}, -1013),  # NOTIONAL: 4 USDT
+        ({"quantity": "101"}, -2010),  # 10,100 USDT
+        ({"side": "SELL"}, -2010),  # nothing to sell
+        ({"client_id": "an id"}, -1100),
     ],
 )
 def test_order_that_breaks_a_rule_is_rejected_with_the_code(
-    request_: object, code: int, spot: Exchange, fake: FakeBinance
+    values: dict[str, str], code: int, spot: Exchange, fake: FakeBinance
 ) -> None:
     with pytest.raises(RejectedError, match="Binance answers 400") as caught:
-        spot.send(request_)  # type: ignore[arg-type]
+        spot.send(order(**{"client_id": "in", **values}))
 
     assert caught.value.code == code
     assert not fake.spot.orders
@@ -308,7 +308,7 @@ def test_prepare_refuses_leverage_that_does_not_hold(
     with pytest.raises(RejectedError, match="Leverage 126 is not valid"):
         futures.prepare(SYMBOL, 126)
 
-    fake.futures.post_leverage = lambda parameters: parameters.clear()  # type: ignore
+    fake.futures.post_leverage = lambda parameters: parameters.clear() or {}  # type: ignore
     fake._endpoints = fake._table()
     with pytest.raises(RejectedError, match="does not keep BTCUSDT at leverage 5"):
         futures.prepare(SYMBOL, 5)
