@@ -6,6 +6,8 @@ os.environ |= {
     # Nothing listens there: no test leaves the machine.
     "BINANCE_FUTURES_URL": "http://127.0.0.1:1",
     "BINANCE_SPOT_URL": "http://127.0.0.1:1",
+    "BINANCE_TESTNET_FUTURES_URL": "http://127.0.0.1:1",
+    "BINANCE_TESTNET_SPOT_URL": "http://127.0.0.1:1",
     "ENV_FILE": os.devnull,
     "FERNET_KEYS": "dGVzdHMgb25seTogbm90IGEgc2VjcmV0IG9mIGFueSE=",
     "HTTPS_ONLY": "false",

@@ -9,6 +9,7 @@ import os
 import re
 import zoneinfo
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tradebot import __version__
 from tradebot.env import Environment, malformed
@@ -28,6 +29,14 @@ env = Environment(
         }
     ),
 )
+
+
+_TESTNETS = {
+    "demo-api.binance.com",
+    "demo-fapi.binance.com",
+    "testnet.binance.vision",
+    "testnet.binancefuture.com",
+}
 
 
 def _check_secret(value: str) -> str | None:
@@ -107,6 +116,14 @@ def _check_exchange(value: str) -> str | None:
     if not 1 <= int(found[1] or 443) <= 65_535:
         return "must have a port between 1 and 65535, or none"
     return None
+
+
+def _check_testnet(value: str) -> str | None:
+    # What is not known to be one might be the real exchange.
+    host = (urlsplit(value).hostname or "").lower()
+    if host in _TESTNETS or value.startswith("http://"):
+        return _check_exchange(value)
+    return f"must be a host of a testnet ({', '.join(sorted(_TESTNETS))})"
 
 
 def _check_zone(value: str) -> str | None:
@@ -415,8 +432,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- Exchange ---------------------------------------------------------------------
-# Asked for what it tells everybody; see trading/exchange_info.py.
 
+# Asked for what it tells everybody; see trading/exchange_info.py.
 BINANCE_SPOT_URL = env.text(
     "BINANCE_SPOT_URL",
     default="https://api.binance.com",
@@ -429,6 +446,21 @@ BINANCE_FUTURES_URL = env.text(
     example="https://fapi.binance.com",
     check=_check_exchange,
 )
+# Where orders for no money go. Where those for money go is no setting: see
+# trading/exchanges/environments.py, which has the other two locks on it.
+BINANCE_TESTNET_SPOT_URL = env.text(
+    "BINANCE_TESTNET_SPOT_URL",
+    default="https://testnet.binance.vision",
+    example="https://testnet.binance.vision",
+    check=_check_testnet,
+)
+BINANCE_TESTNET_FUTURES_URL = env.text(
+    "BINANCE_TESTNET_FUTURES_URL",
+    default="https://demo-fapi.binance.com",
+    example="https://demo-fapi.binance.com",
+    check=_check_testnet,
+)
+LIVE_TRADING_ENABLED = env.flag("LIVE_TRADING_ENABLED", default=False)
 
 # --- Logging ----------------------------------------------------------------------
 
@@ -452,6 +484,9 @@ LOGGING = {
         # admin leaves out comes with all the others, the hash of a password among them.
         "django.db.backends": {"level": "INFO"},
         "django.template": {"level": "INFO"},
+        # At DEBUG they log requests to an exchange, with key and signature.
+        "ccxt": {"level": "INFO"},
+        "urllib3": {"level": "INFO"},
     },
 }
 

@@ -118,7 +118,7 @@ def _fetch(url: str) -> bytes:
         with error:
             raise ExchangeUnavailableError(
                 f"{url} answered {error.code}.",
-                retry_after_s=_seconds(error.headers.get("Retry-After", "")),
+                retry_after_s=seconds(error.headers.get("Retry-After", "")),
             ) from error
     except (OSError, HTTPException, zlib.error) as error:
         raise ExchangeUnavailableError(f"{url} cannot be read: {error}") from error
@@ -140,7 +140,7 @@ def _read(response: HTTPResponse, until: float) -> bytes:
     return bytes(body)
 
 
-def _seconds(text: str) -> int:
+def seconds(text: str) -> int:
     """Return the seconds of a Retry-After header; 0 where it has none."""
     return int(text) if re.fullmatch("[0-9]{1,6}", text) else 0
 

@@ -6,7 +6,6 @@ Asked without anybody's keys, and as Binance sends them: ccxt's own candles are 
 from __future__ import annotations
 
 import datetime as dt
-import re
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +21,7 @@ from trading.candles import (
     Period,
     candle_row,
 )
-from trading.exchange_info import ExchangeUnavailableError
+from trading.exchange_info import ExchangeUnavailableError, seconds
 from trading.models import CandleSeries
 
 PAGE = 1000  # candles in one answer; more cost a multiple of it
@@ -127,7 +126,7 @@ class Klines:
             headers = self._client.last_response_headers or {}
             raise ExchangeUnavailableError(
                 f"Binance does not answer: {str(error)[:_SHOWN]}",
-                retry_after_s=_seconds(headers.get("Retry-After", "")),
+                retry_after_s=seconds(headers.get("Retry-After", "")),
             ) from error
         except self._errors.BaseError as error:
             raise ExchangeRefusedError(
@@ -139,8 +138,3 @@ def _malformed(what: Any) -> ExchangeUnavailableError:
     return ExchangeUnavailableError(
         f"Binance's answer is malformed: {str(what)[:_SHOWN]}"
     )
-
-
-def _seconds(text: str) -> int:
-    """Return the seconds of a Retry-After header; 0 where it has none."""
-    return int(text) if re.fullmatch("[0-9]{1,6}", text) else 0

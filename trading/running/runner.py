@@ -19,6 +19,7 @@ from django.db import close_old_connections, connection, transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 
+from apikeys.crypto import DecryptionError
 from apikeys.models import Environment
 from bots.leases import LeaseLostError, lease_release, leases_claim, runs_create
 from bots.models import BotConfig, BotRun, BotState, Status
@@ -31,9 +32,10 @@ from trading.exchanges.base import (
     RejectedError,
     UnavailableError,
 )
+from trading.exchanges.environments import LiveLockedError
 from trading.klines import ExchangeRefusedError
 from trading.models import Order, Position, Symbol
-from trading.running.accounts import exchange_open
+from trading.running.accounts import Accounts
 from trading.running.feed import Feed, Signals
 from trading.running.positions import stop_of
 from trading.running.rules import (
@@ -59,6 +61,8 @@ _ON_PAPER = Q(bot__environment=Environment.PAPER)
 
 _FAILURES: tuple[tuple[type[Exception], str], ...] = (
     (BotRefusedError, "refused_settings"),
+    (LiveLockedError, "live_locked"),
+    (DecryptionError, "key_unreadable"),
     (MissingCandlesError, "no_candles"),
     (ExchangeRefusedError, "no_candles"),
     (ExchangeUnavailableError, "exchange_unavailable"),
@@ -92,6 +96,7 @@ class Runner:
     ) -> None:
         self._feed, self._clock, self._threads = feed, clock, threads
         self._signals = Signals(feed)
+        self._accounts = Accounts(feed, clock)
         self._stopping = threading.Event()
         self._looked_for_new: dt.datetime | None = None
         self._busy: set[Future[None]] = set()
@@ -158,7 +163,7 @@ class Runner:
         tick = plan = None
         try:
             plan = bot_plan(context.bot, context.symbol)
-            exchange = exchange_open(context.bot, plan, self._feed, self._clock)
+            exchange = self._accounts.of(context.bot, plan)
             tick = Tick(
                 bot=context.bot,
                 run=context.run,
