@@ -45,3 +45,15 @@ def scratch_database(
             if default.vendor == "postgresql":
                 with default._nodb_cursor() as cursor:
                     cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def as_default(database: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let the models read and write a database beside the one of the tests."""
+    default, settings = connections["default"], connections.databases["default"]
+    connections["default"] = database
+    try:
+        yield
+    finally:
+        database.close()
+        connections["default"], connections.databases["default"] = default, settings

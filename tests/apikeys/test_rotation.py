@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import override_settings
 
@@ -24,6 +22,7 @@ from apikeys import crypto, rotation
 from apikeys.models import APIKey
 from apikeys.services import api_key_update
 from bots.models import BotConfig
+from tests.databases import as_default
 from tests.factories import make_bot, make_user
 from tests.processes import ROOT, SECRETS, database_url, environment, serving
 
@@ -63,18 +62,6 @@ def _url(database: BaseDatabaseWrapper) -> str:
     if database.vendor == "sqlite":
         return f"sqlite:///{database.settings_dict['NAME']}"
     return database_url(database)
-
-
-@contextmanager
-def _as_default(database: BaseDatabaseWrapper) -> Iterator[None]:
-    """Let the models read and write a database beside the one of the tests."""
-    default, settings = connections["default"], connections.databases["default"]
-    connections["default"] = database
-    try:
-        yield
-    finally:
-        database.close()
-        connections["default"], connections.databases["default"] = default, settings
 
 
 def secrets_under(*fernet_keys: str) -> list[str]:
@@ -176,7 +163,7 @@ def test_rotation_that_is_killed_is_continued(
     url = _url(migrated_database)
     settings = {**SECRETS, "FERNET_KEYS": f"{NEW},{OLD}", "DATABASE_URL": url}
     command = [sys.executable, "manage.py", "rotate_keys", "--batch", "10"]
-    with _as_default(migrated_database):
+    with as_default(migrated_database):
         make_keys(*[OLD] * 2000)
 
         process = subprocess.Popen(
@@ -220,7 +207,7 @@ def test_server_says_which_credentials_it_cannot_read_and_stops_at_none(
 ) -> None:
     settings = {**SECRETS, "DATABASE_URL": _url(migrated_database)}
     command = [sys.executable, "-m", "gunicorn", "-c", "tradebot/gunicorn_config.py"]
-    with _as_default(migrated_database):
+    with as_default(migrated_database):
         _, lost, _ = make_keys(OLD, LOST, OLD)
     for keys, expected in (
         (OLD, f"1 cannot be read with any of FERNET_KEYS: {lost.pk}."),

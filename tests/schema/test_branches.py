@@ -23,7 +23,7 @@ from tradebot.schema.branches import branches_fault, open_branches
 from tradebot.schema.faults import BranchesError, RevisionsError
 from tradebot.schema.revisions import MigrationKey
 
-NAMES = ("0014_index_strategy", "0014_index_timeframe")
+NAMES = ("0017_index_strategy", "0017_index_timeframe")
 TOLD = (
     f"Branches have each added a migration to the same app: bots.{NAMES[0]} and "
     f"bots.{NAMES[1]}. Nothing was changed. Run manage.py makemigrations --merge"
@@ -36,7 +36,7 @@ from tradebot.operations import BuildIndexConcurrently, DropIndexConcurrently
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("bots", "0013_add_bot_config_checks")]
+    dependencies = [("bots", "0016_create_bot_run_table")]
     operations = [
         BuildIndexConcurrently(
             model_name="botconfig", index=models.Index(fields=["{field}"], name="tried")
@@ -114,7 +114,7 @@ def test_branches_stop_the_program_until_they_are_merged(
     ((_, exit_code, out, told),) = checkout.run("makemigrations --merge --no-input")
     assert (exit_code, told) == (0, "")
     assert "Build index tried of botconfig concurrently" in out
-    (merge,) = checkout.migrations.glob("0015_merge_*.py")
+    (merge,) = checkout.migrations.glob("0018_merge_*.py")
     assert all(name in merge.read_text() for name in NAMES)
     ((_, exit_code, out, told),) = checkout.run("migrate")
     assert (exit_code, told) == (0, "")

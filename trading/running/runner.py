@@ -116,7 +116,7 @@ class Runner:
     def step(self, pool: ThreadPoolExecutor | None = None) -> int:
         """Look once at those that are due; return how many there were.
 
-        Those on an exchange are left to the pool.
+        Those on an exchange are left to the pool, where there is one.
         """
         now = self._clock()
         last = self._looked_for_new
@@ -131,9 +131,9 @@ class Runner:
                 for run in leases_claim(now=now, limit=free, of=~_ON_PAPER):
                     self._busy.add(pool.submit(self._look_beside, run))
                     taken += 1
-        on_paper = leases_claim(now=now, limit=BATCH, of=_ON_PAPER)
-        self.look(on_paper)
-        return taken + len(on_paper)
+        own = leases_claim(now=now, limit=BATCH, of=_ON_PAPER if pool else None)
+        self.look(own)
+        return taken + len(own)
 
     def look(self, runs: Sequence[BotRun]) -> None:
         """Look at bots under our lease and store what came of it."""

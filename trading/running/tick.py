@@ -378,7 +378,7 @@ class Tick:
         needed = units * price * (1 / Decimal(rules.leverage) + rules.taker_fee)
         if needed > self.exchange.free(self.plan.filters.quote_asset):
             return units, "funds"
-        return units, None
+        return self.plan.filters.quantity(units), None  # without digits of a division
 
     def _balance(self) -> Decimal:
         """Return the bot's capital with all that it has realised, in the quote."""
