@@ -9,6 +9,7 @@ from django.db import models
 
 from bots.models import BotConfig, PositionType
 from tradebot.fields import ExactDecimalField, TransactionNow
+from trading.notifications import models as _  # noqa: F401  # Django looks here
 
 
 class Trade(models.Model):

@@ -106,6 +106,9 @@ def test_rows_whose_owner_was_deleted_meanwhile_stay_in_their_archive(
     assert {name: each.rows for name, each in kept.items()} == {
         "backtest_runs": 1,
         "django_admin_log": 1,
+        "notification_settings": 1,
+        "notifications": 1,
+        "webhooks": 1,
     }
     left = kept["django_admin_log"]
     listed = run(connection, "archives")
