@@ -560,3 +560,25 @@ def test_once_delivers_what_is_due_and_ends(
 
     assert deliverer.process.returncode == 0
     assert len(server.received) == 1
+
+
+@pytest.mark.usefixtures("one_queued")
+def test_table_that_is_away_for_a_while_is_waited_for(
+    migrated_database: BaseDatabaseWrapper, server: Receiver
+) -> None:
+    rename = "ALTER TABLE {} RENAME TO {}"
+    with as_default(migrated_database), connection.cursor() as cursor:
+        cursor.execute(rename.format("notifications", "away"))
+    once = Deliverer(migrated_database, "--once")
+    assert "The database cannot be used: " in once.end()
+    assert once.process.returncode == 1
+
+    deliverer = Deliverer(migrated_database)
+    assert deliverer.process.stdout is not None
+    assert "Trying again in 5 s." in deliverer.process.stdout.readline()
+    with as_default(migrated_database), connection.cursor() as cursor:
+        cursor.execute(rename.format("away", "notifications"))
+    wait_for(lambda: server.received)
+
+    assert "Sent: 1." in deliverer.end(signal.SIGTERM)
+    assert deliverer.process.returncode == 0

@@ -6,7 +6,7 @@ import signal
 import threading
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
@@ -33,26 +33,34 @@ class Command(DataCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         try:
+            if options["once"]:
+                self._deliver(stopping)
+                return
             while not stopping.is_set():
-                pause_s = self._deliver(stopping)
-                if options["once"]:
-                    return
-                stopping.wait(pause_s)
+                stopping.wait(self._deliver_or_wait(stopping))
+        except DatabaseError as error:
+            raise CommandError(_reason(error)) from error
         finally:
             connection.close()
 
-    def _deliver(self, stopping: threading.Event) -> float:
+    def _deliver_or_wait(self, stopping: threading.Event) -> float:
         """Deliver what is due; return after how many seconds to look again."""
         try:
-            sent = deliver_due(timezone.now(), go_on=lambda: not stopping.is_set())
+            self._deliver(stopping)
         except DatabaseError as error:
             connection.close()
-            reason = str(error).partition("\n")[0]
             self.stderr.write(
-                f"The database cannot be used: {reason}. Trying again in "
-                f"{RETRY_AFTER_S:.0f} s."
+                f"{_reason(error)} Trying again in {RETRY_AFTER_S:.0f} s."
             )
             return RETRY_AFTER_S
+        return LOOK_EVERY_S
+
+    def _deliver(self, stopping: threading.Event) -> None:
+        sent = deliver_due(timezone.now(), go_on=lambda: not stopping.is_set())
         if sent:
             self.stdout.write(f"Sent: {sent}.")
-        return LOOK_EVERY_S
+
+
+def _reason(error: DatabaseError) -> str:
+    reason = str(error).partition("\n")[0]
+    return f"The database cannot be used: {reason}."
