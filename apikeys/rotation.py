@@ -1,8 +1,10 @@
-"""Which keys of FERNET_KEYS the stored credentials have, and giving all the first one.
+"""Which keys of FERNET_KEYS the stored secrets have, and giving all the first one.
 
-Rotation goes along the table in batches, each in a transaction of its own: it can be
-stopped at any moment and begun again, and it finds what is left. Who changes a row
-meanwhile waits for its batch, or is waited for.
+Secrets are in the columns whose names begin with ``encrypted_``, of whatever table:
+those of exchange keys, and of what other apps keep. Rotation goes along each table in
+batches, each in a transaction of its own: it can be stopped at any moment and begun
+again, and it finds what is left. Who changes a row meanwhile waits for its batch, or is
+waited for.
 """
 
 from __future__ import annotations
@@ -10,25 +12,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
+from django.apps import apps
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from apikeys import crypto
 from apikeys.models import APIKey
 
 BATCH = 200
-_COLUMNS = ("encrypted_api_key", "encrypted_secret_key")
 
 
 class State(Enum):
-    """How the two secrets of a row are encrypted."""
+    """How the secrets of a row are encrypted."""
 
     CURRENT = "current"
-    """Both with the first of FERNET_KEYS."""
+    """All with the first of FERNET_KEYS."""
     OUTDATED = "to rotate"
-    """Both can be read, not both with the first key."""
+    """All can be read, not all with the first key."""
     UNREADABLE = "unreadable"
     """One of them at least has none of FERNET_KEYS."""
 
@@ -39,20 +42,20 @@ class Progress:
 
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     """As the rows were found."""
-    unreadable: list[int] = field(default_factory=list)
-    """Their ids."""
+    unreadable: dict[str, list[int]] = field(default_factory=dict)
+    """Their keys, by the name of the table."""
     rotated: int = 0
 
-    def add(self, key: APIKey) -> State:
-        state = state_of(key)
+    def add(self, row: Model) -> State:
+        state = state_of(row)
         self.counts[state] += 1
         if state is State.UNREADABLE:
-            self.unreadable.append(key.pk)
+            self.unreadable.setdefault(row._meta.db_table, []).append(row.pk)
         return state
 
 
-def state_of(key: APIKey) -> State:
-    tokens = [getattr(key, column) for column in _COLUMNS]
+def state_of(row: Model) -> State:
+    tokens = [getattr(row, column) for column in _columns(type(row))]
     if all(map(crypto.is_current, tokens)):
         return State.CURRENT
     if all(map(crypto.is_readable, tokens)):
@@ -62,12 +65,14 @@ def state_of(key: APIKey) -> State:
 
 def look(*, batch: int = BATCH) -> Iterator[Progress]:
     """Look at every row and change none; yield the progress after each batch."""
-    progress, last = Progress(), 0
-    while rows := list(_after(last)[:batch]):
-        for key in rows:
-            progress.add(key)
-        last = rows[-1].pk
-        yield progress
+    progress = Progress()
+    for model in _models():
+        last = 0
+        while rows := list(_after(model, last)[:batch]):
+            for row in rows:
+                progress.add(row)
+            last = rows[-1].pk
+            yield progress
 
 
 def rotate(*, batch: int = BATCH) -> Iterator[Progress]:
@@ -76,24 +81,33 @@ def rotate(*, batch: int = BATCH) -> Iterator[Progress]:
     What cannot be read stays as it is. Nothing else of a row changes, ``updated_at``
     neither: it is the same secret.
     """
-    progress, last = Progress(), 0
-    while True:
-        with transaction.atomic():
-            rows = list(_after(last).select_for_update(no_key=True)[:batch])
-            changed = [key for key in rows if progress.add(key) is State.OUTDATED]
-            for key in changed:
-                for column in _COLUMNS:
-                    setattr(key, column, crypto.rotate(getattr(key, column)))
-            APIKey.objects.bulk_update(changed, _COLUMNS)
-        if not rows:
-            return
-        progress.rotated += len(changed)
-        last = rows[-1].pk
-        yield progress
+    progress = Progress()
+    for model in _models():
+        last: int | None = 0
+        while last is not None:
+            last = _rotate_batch(model, last, batch, progress)
+            if last is not None:
+                yield progress
+
+
+@transaction.atomic
+def _rotate_batch(
+    model: type[Model], last: int, batch: int, progress: Progress
+) -> int | None:
+    """Rotate the rows after ``last``; return the last of them, None without any."""
+    columns = _columns(model)
+    rows = list(_after(model, last).select_for_update(no_key=True)[:batch])
+    changed = [row for row in rows if progress.add(row) is State.OUTDATED]
+    for row in changed:
+        for column in columns:
+            setattr(row, column, crypto.rotate(getattr(row, column)))
+    model._default_manager.bulk_update(changed, columns)
+    progress.rotated += len(changed)
+    return rows[-1].pk if rows else None
 
 
 def delete_unreadable(*, pk: int) -> bool:
-    """Delete a row that cannot be read; its bots stay, stopped and without a key.
+    """Delete an exchange key that cannot be read; its bots stay, stopped, without it.
 
     Returns whether it did: not where the row can be read or is not there.
     """
@@ -108,7 +122,7 @@ def delete_unreadable(*, pk: int) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What the newest rows are like, for a look that has to be quick."""
+    """What the newest exchange keys are like, for a look that has to be quick."""
 
     rows: int
     unreadable: list[int]
@@ -130,9 +144,19 @@ def take_sample(*, rows: int = 1000) -> Sample:
     )
 
 
-def _after(last: int) -> QuerySet[APIKey]:
-    return APIKey.objects.only("pk", *_COLUMNS).filter(pk__gt=last).order_by("pk")
+def _models() -> list[type[Model]]:
+    return [model for model in apps.get_models() if _columns(model)]
+
+
+def _columns(model: type[Model]) -> list[str]:
+    names = [field.name for field in model._meta.concrete_fields]
+    return [name for name in names if name.startswith("encrypted_")]
+
+
+def _after(model: type[Model], last: int) -> QuerySet[Any]:
+    rows = model._default_manager.only("pk", *_columns(model))
+    return rows.filter(pk__gt=last).order_by("pk")
 
 
 def _by_age() -> QuerySet[APIKey]:
-    return APIKey.objects.only("pk", *_COLUMNS).order_by("-pk")
+    return APIKey.objects.only("pk", *_columns(APIKey)).order_by("-pk")

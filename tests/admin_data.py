@@ -19,8 +19,15 @@ from apikeys import crypto
 from apikeys.models import APIKey
 from backtests.models import Backtest
 from bots.models import BotConfig, BotState
-from tests.factories import make_backtest, make_bot, make_trade, make_user
+from tests.factories import (
+    make_backtest,
+    make_bot,
+    make_notification,
+    make_trade,
+    make_user,
+)
 from trading.models import Trade
+from trading.notifications.models import Notification, Webhook
 
 PASSWORD = "Right password 1!"
 # bcrypt of "Old password 1!", as the old program wrote it.
@@ -32,6 +39,7 @@ API_KEY, API_SECRET = (
     "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP",
 )
 MASKED_KEY = "vmPU****E2zv"
+WEBHOOK_SECRET, URL_TOKEN = "whsec_hq3mZ0", "T0ken-in-a-path"
 RESET_TOKEN = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 # More digits than a float has, and fewer than Python prints without an exponent.
 LONG, SMALL = Decimal("12345678.123456789012345678"), Decimal("0.0000000030")
@@ -43,6 +51,8 @@ MODELS: tuple[type[models.Model], ...] = (
     BotState,
     Trade,
     Backtest,
+    Notification,
+    Webhook,
 )
 
 
@@ -56,6 +66,8 @@ class Rows:
     state: BotState
     trade: Trade
     backtest: Backtest
+    notification: Notification
+    webhook: Webhook
 
     @property
     def all(self) -> tuple[models.Model, ...]:
@@ -66,6 +78,8 @@ class Rows:
             self.state,
             self.trade,
             self.backtest,
+            self.notification,
+            self.webhook,
         )
 
 
@@ -98,6 +112,12 @@ def make_rows(number: int = 1) -> Rows:
             parameters={"ema_fast": 9},
             daily_results=[{"date": "2025-01-01", "pnl_pct": 1.5}],
         ),
+        notification=make_notification(owner, bot_config_id=bot.pk),
+        webhook=Webhook.objects.create(
+            user=owner,
+            url=f"https://receiver.example.com/{URL_TOKEN}",
+            encrypted_secret=crypto.encrypt(WEBHOOK_SECRET),
+        ),
     )
 
 
@@ -122,6 +142,8 @@ def secrets_of(rows: Rows) -> list[str]:
         rows.api_key.encrypted_api_key,
         rows.api_key.encrypted_secret_key,
         "gAAAA",
+        WEBHOOK_SECRET,
+        URL_TOKEN,
         RESET_TOKEN,
         RESET_TOKEN[:8],
         SALT[:6],  # Django would show six characters of each of these

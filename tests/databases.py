@@ -12,6 +12,8 @@ from pathlib import Path
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from tests.processes import database_url
+
 
 @contextmanager
 def scratch_database(
@@ -45,6 +47,13 @@ def scratch_database(
             if default.vendor == "postgresql":
                 with default._nodb_cursor() as cursor:
                     cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def url_of(database: BaseDatabaseWrapper) -> str:
+    """Return the URL of a database, for processes of their own."""
+    if database.vendor == "sqlite":
+        return f"sqlite:///{database.settings_dict['NAME']}"
+    return database_url(database)
 
 
 @contextmanager

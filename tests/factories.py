@@ -13,6 +13,8 @@ from apikeys.services import api_key_create
 from backtests.models import Backtest, BacktestRun
 from bots.models import BotConfig, BotState, PositionType
 from trading.models import Symbol, SymbolList, Trade
+from trading.notifications.models import Notification
+from trading.notifications.outbox import webhook_save
 
 
 def make_user(email: str = "owner@example.com", **values: Any) -> User:
@@ -76,6 +78,18 @@ def make_backtest(user: User, **values: Any) -> Backtest:
     )
 
 
+def make_notification(user: User, **values: Any) -> Notification:
+    return Notification.objects.create(
+        **{
+            "user": user,
+            "kind": "bot_error",
+            "channel": "webhook",
+            "payload": "{}",
+            **values,
+        }
+    )
+
+
 def make_symbols() -> None:
     """Make a list of symbols for each market, as if it had just been fetched."""
     now = timezone.now()
@@ -103,6 +117,8 @@ def make_one_of_everything(user: User, number: int = 0) -> dict[str, int]:
     run = BacktestRun.objects.create(
         user=user, request={}, status="done", backtest=backtest
     )
+    webhook_save(user=user, values={"url": "https://receiver.example.com/"})
+    make_notification(user, bot_config_id=bot.pk)
     return {
         "api-keys": key.pk,
         "bot-configs": bot.pk,

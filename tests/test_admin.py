@@ -32,10 +32,11 @@ from tests.admin_data import (
 from tradebot.adminsite.middleware import UnreadableInputMiddleware
 from tradebot.models import SchemaEvent
 from trading.models import Trade
+from trading.notifications.models import Notification, Webhook
 
 pytestmark = pytest.mark.django_db
 
-RECORDS = (BotState, Trade, Backtest)
+RECORDS = (BotState, Trade, Backtest, Notification, Webhook)
 READER = [f"view_{model._meta.model_name}" for model in MODELS]
 each_model = pytest.mark.parametrize(
     "model", MODELS, ids=[model.__name__ for model in MODELS]
@@ -184,6 +185,10 @@ def test_changelist_search_for_a_secret_finds_nothing(
         "user__reset_token__startswith",
         "encrypted_api_key__startswith",
         "encrypted_secret_key__startswith",
+        "encrypted_secret__startswith",
+        "url__startswith",
+        "webhook__url__startswith",
+        "user__webhook__encrypted_secret__startswith",
         "api_key__encrypted_secret_key__startswith",
         "bot_config__user__reset_token__startswith",
         "api_keys__encrypted_secret_key__startswith",

@@ -93,6 +93,8 @@ MALFORMED = [
     ("WEB_THREADS", "four"),
     ("WEB_WORKER", "threads"),
     ("BACKTEST_WORKERS", "some"),
+    ("WEBHOOK_ALLOWED_NETWORKS", "receiver.example.com"),
+    ("WEBHOOK_ALLOWED_NETWORKS", "192.168.1.1/24"),
 ]
 
 

@@ -87,6 +87,14 @@ def _check_proxy(value: str) -> str | None:
     return None if known else "must hold addresses, networks or unix"
 
 
+def _check_network(value: str) -> str | None:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return "must hold networks or addresses"
+    return None
+
+
 def _check_sender(value: str) -> str | None:
     if re.fullmatch(r"[^\s<>@]+@[^\s<>@]+|[^<>@\r\n]+<[^\s<>@]+@[^\s<>@]+>", value):
         return None
@@ -137,7 +145,7 @@ DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = env.text(
     "SECRET_KEY", example="<50 random characters>", check=_check_secret
 )
-# The first key encrypts the exchange credentials, all of them decrypt.
+# The first key encrypts exchange credentials and secrets of webhooks, all decrypt.
 FERNET_KEYS = env.words(
     "FERNET_KEYS",
     example="<the output of: openssl rand -base64 32 | tr '+/' '-_'>",
@@ -356,6 +364,19 @@ FRONTEND_URL = env.text(
     check=_check_site,
 ).rstrip("/")
 
+# --- Webhooks ---------------------------------------------------------------------
+
+# Networks that are not of the public internet, to which users may have webhooks sent.
+WEBHOOK_ALLOWED_NETWORKS = [
+    ipaddress.ip_network(network)
+    for network in env.words(
+        "WEBHOOK_ALLOWED_NETWORKS",
+        default=",",
+        example="192.168.1.0/24",
+        check=_check_network,
+    )
+]
+
 # --- API --------------------------------------------------------------------------
 
 JWT_SECRET = env.text(
@@ -426,6 +447,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "PositionType": "bots.models.PositionType",
         "RunStatus": "backtests.models.BacktestRun.Status",
+        "NotificationKind": "trading.notifications.models.Kind",
+        "ChosenKind": "trading.notifications.models.CHOSEN_KINDS",
         "QueuedStatus": ["queued"],
         "SuccessStatus": ["success"],
     },

@@ -20,6 +20,7 @@ from tradebot.adminsite.filters import AmountRangeFilter, DateRangeFilter
 from tradebot.adminsite.pagination import CappedPaginator
 from trading.export import trades_as_csv
 from trading.models import Candle, CandleSeries, Trade
+from trading.notifications import admin as _  # noqa: F401  # Django looks here
 
 
 class WordFilter(admin.SimpleListFilter):

@@ -19,7 +19,14 @@ from apikeys.services import api_key_create
 from backtests.runs import run_create
 from bots.models import BotState
 from tests.clients import JSONClient
-from tests.factories import make_backtest, make_bot, make_trade, make_user
+from tests.factories import (
+    make_backtest,
+    make_bot,
+    make_notification,
+    make_trade,
+    make_user,
+)
+from trading.notifications.outbox import webhook_save
 
 pytestmark = [pytest.mark.alike, pytest.mark.django_db]
 
@@ -54,6 +61,7 @@ RUN = {
     "parameters": {},
 }
 KEY = {"api_key": "new key", "secret_key": "new secret"}
+WEBHOOK = {"url": "https://receiver.example.com/"}
 CREDENTIALS = {"email": "new@example.com", "password": "Correct-Horse-7"}
 
 RESET = {"token": "unknown", "new_password": CREDENTIALS["password"]}
@@ -146,6 +154,13 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         own(200, _BOT_ID, pk="own trade"),
     ],
     ("trade-detail", "DELETE"): [own(204, pk="trade")],
+    ("notification-list", "GET"): [each(200)],
+    ("notification-settings", "GET"): [each(200)],
+    ("notification-settings", "PUT"): [each(200, {"email_kinds": []})],
+    ("webhook", "GET"): [own(200)],
+    ("webhook", "PUT"): [Row(owner=200, others=201, body=WEBHOOK)],
+    ("webhook", "DELETE"): [own(204)],
+    ("webhook-test", "POST"): [own(202)],
     ("backtest-list", "GET"): [each(200)],
     ("backtest-detail", "GET"): [own(200, pk="backtest")],
     ("backtest-delete", "DELETE"): [own(200, pk="backtest")],
@@ -222,6 +237,8 @@ def ids(users: dict[str, User]) -> dict[str, Any]:
         "trade": make_trade(bot).pk,
         "backtest": make_backtest(owner).pk,
         "run": run_create(user=owner, request={}).pk,
+        "webhook": webhook_save(user=owner, values=WEBHOOK)[0].pk,
+        "notification": make_notification(owner).pk,
         "market_type": "spot",
     }
     for name in USERS:

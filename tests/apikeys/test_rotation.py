@@ -22,9 +22,10 @@ from apikeys import crypto, rotation
 from apikeys.models import APIKey
 from apikeys.services import api_key_update
 from bots.models import BotConfig
-from tests.databases import as_default
+from tests.databases import as_default, url_of
 from tests.factories import make_bot, make_user
-from tests.processes import ROOT, SECRETS, database_url, environment, serving
+from tests.processes import ROOT, SECRETS, environment, serving
+from trading.notifications.models import Webhook
 
 OLD, NEW, LOST = (Fernet.generate_key().decode() for _ in range(3))
 WHEN = dt.datetime(2025, 5, 23, 1, 2, 3, tzinfo=dt.UTC)
@@ -56,12 +57,6 @@ def run(*arguments: Any) -> str:
 
 def columns() -> list[Any]:
     return list(APIKey.objects.order_by("pk").values())
-
-
-def _url(database: BaseDatabaseWrapper) -> str:
-    if database.vendor == "sqlite":
-        return f"sqlite:///{database.settings_dict['NAME']}"
-    return database_url(database)
 
 
 def secrets_under(*fernet_keys: str) -> list[str]:
@@ -104,7 +99,7 @@ def test_rotation_names_what_it_cannot_read_and_does_the_rest() -> None:
         for arguments in (["--dry-run"], []):
             with pytest.raises(CommandError) as error:
                 run(*arguments)
-            assert f": {lost.pk}, {half.pk}. Add the key" in str(error.value)
+            assert f"api_keys: {lost.pk}, {half.pk}. Add the key" in str(error.value)
             assert error.value.returncode == 1
         after = {row["id"]: row for row in columns()}
 
@@ -114,6 +109,33 @@ def test_rotation_names_what_it_cannot_read_and_does_the_rest() -> None:
     with override_settings(FERNET_KEYS=[NEW]):
         moved = [crypto.is_readable(row["encrypted_api_key"]) for row in after.values()]
     assert moved == [True, False, False, True]
+
+
+@pytest.mark.alike
+@pytest.mark.django_db
+def test_rotation_takes_the_secrets_of_webhooks_too() -> None:
+    make_keys(OLD)
+    for name, fernet_key in (("a", OLD), ("b", NEW), ("c", LOST), ("d", OLD)):
+        Webhook.objects.create(
+            user=make_user(f"{name}@example.com"),
+            url="https://example.com",
+            encrypted_secret=Fernet(fernet_key).encrypt(name.encode()).decode(),
+        )
+    lost = Webhook.objects.get(user__email="c@example.com")
+
+    with (
+        override_settings(FERNET_KEYS=[NEW, OLD]),
+        pytest.raises(CommandError, match=f"id: webhooks: {lost.pk}. Add the key"),
+    ):
+        run("--batch", "1")
+
+    with override_settings(FERNET_KEYS=[NEW]):
+        assert [
+            crypto.decrypt(webhook.encrypted_secret)
+            for webhook in Webhook.objects.exclude(pk=lost.pk).order_by("pk")
+        ] == ["a", "b", "d"]
+    assert secrets_under(NEW) == ["secret"]
+    assert lost.encrypted_secret == Webhook.objects.get(pk=lost.pk).encrypted_secret
 
 
 @pytest.mark.alike
@@ -160,7 +182,7 @@ def test_rotation_waits_for_who_changes_a_row_and_keeps_the_change() -> None:
 def test_rotation_that_is_killed_is_continued(
     migrated_database: BaseDatabaseWrapper,
 ) -> None:
-    url = _url(migrated_database)
+    url = url_of(migrated_database)
     settings = {**SECRETS, "FERNET_KEYS": f"{NEW},{OLD}", "DATABASE_URL": url}
     command = [sys.executable, "manage.py", "rotate_keys", "--batch", "10"]
     with as_default(migrated_database):
@@ -205,7 +227,7 @@ def test_rotation_that_is_killed_is_continued(
 def test_server_says_which_credentials_it_cannot_read_and_stops_at_none(
     tmp_path: Path, migrated_database: BaseDatabaseWrapper
 ) -> None:
-    settings = {**SECRETS, "DATABASE_URL": _url(migrated_database)}
+    settings = {**SECRETS, "DATABASE_URL": url_of(migrated_database)}
     command = [sys.executable, "-m", "gunicorn", "-c", "tradebot/gunicorn_config.py"]
     with as_default(migrated_database):
         _, lost, _ = make_keys(OLD, LOST, OLD)

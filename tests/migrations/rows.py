@@ -149,6 +149,23 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
         "close": _EXACT,
         "volume": _EXACT,
     },
+    ("trading", "NotificationSettings"): {
+        "user_id": 1,
+        "email_kinds": ["bot_error"],
+        "webhook_kinds": [],
+    },
+    ("trading", "Webhook"): {
+        "user_id": 1,
+        "url": "https://example.com/ä",
+        "encrypted_secret": "gAAAA3",
+    },
+    ("trading", "Notification"): {
+        "user_id": 1,
+        "bot_config_id": 1,
+        "kind": "order_filled",
+        "channel": "webhook",
+        "payload": '{"price": 12345678.123456789012345678}',
+    },
     ("backtests", "Backtest"): {
         "user_id": 1,
         "symbol": "BTCUSDT",
@@ -191,6 +208,7 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
 _JSON = {
     *("parameters", "daily_results", "monthly_results"),
     *("metrics", "equity_curve", "trades", "request", "permissions"),
+    *("email_kinds", "webhook_kinds"),
 }
 
 

@@ -105,6 +105,7 @@ def test_rows_whose_owner_was_deleted_meanwhile_stay_in_their_archive(
     kept = {each.table_name: each for each in archives(connection) if not each.waiting}
     owned = {"backtest_runs", "bot_runs", "orders", "positions", "fills"}
     owned |= {"paper_accounts", "paper_orders", "django_admin_log"}
+    owned |= {"notification_settings", "notifications", "webhooks"}
     assert {name: each.rows for name, each in kept.items()} == dict.fromkeys(owned, 1)
     left = kept["django_admin_log"]
     listed = run(connection, "archives")

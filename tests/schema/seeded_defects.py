@@ -182,8 +182,8 @@ class Defect:
 
 def _graph() -> list[Defect]:
     def two_leaves(copy: Copy) -> None:
-        for name in ("0010_add_fee", "0010_add_note"):
-            after = [("trading", "0009_create_candle_tables")]
+        for name in ("0013_add_fee", "0013_add_note"):
+            after = [("trading", "0012_create_notification_tables")]
             copy.add(key=("trading", name), after=after)
 
     def missing(copy: Copy) -> None:
@@ -203,7 +203,7 @@ def _graph() -> list[Defect]:
         copy.add(__module__="tests.schema")
 
     rows = [
-        ("two leaves", two_leaves, "0010_add_fee, 0010_add_note"),
+        ("two leaves", two_leaves, "0013_add_fee, 0013_add_note"),
         ("missing dependency", missing, "depends on bots.no, which is not there"),
         ("missing run_before", missing_target, "backtests.0099_no_such, which is not"),
         ("circle", circle, "in a circle"),

@@ -127,7 +127,7 @@ PASSWORD = "Correct-Horse-7"
 @pytest.mark.parametrize(
     ("changes", "exit_code", "words"),
     [
-        ([go_back], 1, "CommandError: The schema is behind this code by bots."),
+        ([go_back], 1, "CommandError: The schema is behind this code by backtests."),
         ([go_back, get_ahead], 4, "CommandError: The schema has bots.9999"),
         ([get_ahead], 0, "Attention: The schema is ahead of this code by bots."),
         pytest.param([], 0, "", marks=pytest.mark.long),
@@ -162,7 +162,7 @@ def test_command_on_data_refuses_a_schema_that_lacks_something(
         (
             [go_back],
             1,
-            f"CommandError: The schema is behind this code by backtests.{NEWEST}",
+            "CommandError: The schema is behind this code by backtests.",
         ),
         ([go_back, get_ahead], 4, "CommandError: The schema has bots.9999"),
     ],

@@ -22,6 +22,13 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
     (
+        "Notifications",
+        (
+            ("trading.Notification", "outbox"),
+            ("trading.Webhook", "webhook"),
+        ),
+    ),
+    (
         "Access",
         (
             ("accounts.User", "person"),

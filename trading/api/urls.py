@@ -2,6 +2,12 @@ from django.urls import path
 
 from bots.models import PositionType
 from tradebot.api import paths
+from trading.api.notifications import (
+    NotificationViewSet,
+    SettingsView,
+    WebhookTestView,
+    WebhookView,
+)
 from trading.api.runner import BalanceView, StartView, StopView
 from trading.api.views import (
     BotTradeViewSet,
@@ -38,4 +44,16 @@ urlpatterns = [
         name="symbols-futures",
     ),
     path("trades/<id:pk>", TradeViewSet.as_view(paths.MEMBER), name="trade-detail"),
+    path(
+        "notifications/",
+        NotificationViewSet.as_view({"get": "list"}),
+        name="notification-list",
+    ),
+    path(
+        "notifications/settings",
+        SettingsView.as_view(),
+        name="notification-settings",
+    ),
+    path("notifications/webhook", WebhookView.as_view(), name="webhook"),
+    path("notifications/webhook/test", WebhookTestView.as_view(), name="webhook-test"),
 ]

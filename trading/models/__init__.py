@@ -6,6 +6,11 @@ from trading.models.orders import Fill, Order, Position
 from trading.models.paper import PaperAccount, PaperOrder
 from trading.models.symbols import Symbol, SymbolList
 from trading.models.trades import Trade
+from trading.notifications.models import (
+    Notification,
+    NotificationSettings,
+    Webhook,
+)
 
 __all__ = [
     "Candle",
@@ -13,6 +18,8 @@ __all__ = [
     "CandleSource",
     "Fill",
     "Interval",
+    "Notification",
+    "NotificationSettings",
     "Order",
     "PaperAccount",
     "PaperOrder",
@@ -21,4 +28,5 @@ __all__ = [
     "SymbolList",
     "Trade",
     "TradingHalt",
+    "Webhook",
 ]

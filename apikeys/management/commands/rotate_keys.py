@@ -1,4 +1,4 @@
-"""Encrypt the stored exchange credentials with the first of FERNET_KEYS."""
+"""Encrypt the stored secrets with the first of FERNET_KEYS."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from tradebot.management.base import DataCommand
 
 class Command(DataCommand):
     help = (
-        "Encrypts all stored exchange credentials with the first of FERNET_KEYS, so "
-        "that the others can be removed. Can be stopped and run again. Exits with 1 "
-        "where some cannot be read with any of them: these stay as they are."
+        "Encrypts all stored exchange credentials, and the secrets of webhooks, with "
+        "the first of FERNET_KEYS, so that the others can be removed. Can be stopped "
+        "and run again. Exits with 1 where some cannot be read with any of them: these "
+        "stay as they are."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,7 +28,7 @@ class Command(DataCommand):
             nargs="+",
             type=int,
             metavar="ID",
-            help="Delete credentials that cannot be read, because their key is lost. "
+            help="Delete exchange keys that cannot be read, because their key is lost. "
             "Their bots stay, stopped and without a key.",
         )
         parser.add_argument(
@@ -49,15 +50,19 @@ class Command(DataCommand):
         for state, count in progress.counts.items():
             self.stdout.write(f"{state.value}: {count:,}")
         if progress.unreadable:
+            ids = "; ".join(
+                f"{table}: {', '.join(map(str, keys))}"
+                for table, keys in progress.unreadable.items()
+            )
             raise CommandError(
-                "These credentials cannot be read with any of FERNET_KEYS: "
-                f"{', '.join(map(str, progress.unreadable))}. Add the key that they "
-                "have, behind the others. If it is lost, their owners have to store "
-                "them anew; rotate_keys --delete ID … deletes them."
+                "These secrets cannot be read with any of FERNET_KEYS, by table and "
+                f"id: {ids}. Add the key that they have, behind the others. If it is "
+                "lost, their owners have to store them anew; rotate_keys --delete ID … "
+                "deletes api_keys, the admin webhooks."
             )
         if not options["dry_run"]:
             self.stdout.write(
-                "All credentials have the first of FERNET_KEYS; the others can be "
+                "All secrets have the first of FERNET_KEYS; the others can be "
                 "removed once every server has been started with it."
             )
 

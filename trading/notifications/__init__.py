@@ -1,0 +1,1 @@
+"""What users are told about their bots, by mail and by webhook."""
