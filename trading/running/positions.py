@@ -8,6 +8,8 @@ from bots.models import BotRun
 from trading.engine.fills import effective_stop, level
 from trading.engine.rules import Rules
 from trading.models import Fill, Order, Position, Trade
+from trading.notifications.models import Kind
+from trading.notifications.outbox import notify
 from trading.running.accounting import position_account, trade_of
 from trading.running.rules import Plan
 
@@ -45,6 +47,7 @@ def position_after(
     position.save()
     order.position = position
     _store_trade(order, [fill for fill in fills if fill.order_id == order.pk], plan)
+    _tell(order, position)
     return None if position.closed_at else position
 
 
@@ -127,3 +130,39 @@ def _store_trade(order: Order, fills: list[Fill], plan: Plan) -> None:
         trade.pk = order.trade_id
     trade.save()
     order.trade = trade
+
+
+def _tell(order: Order, position: Position) -> None:
+    """Let the owner know, in the transaction of what is told."""
+    trade, owner = order.trade, order.bot.user
+    assert trade is not None  # noqa: S101  # it was stored just now
+    notify(
+        user=owner,
+        kind=Kind.ORDER_FILLED,
+        bot_id=order.bot_id,
+        payload={
+            "symbol": order.symbol,
+            "side": order.side,
+            "price": trade.price,
+            "quantity": trade.quantity_filled,
+            "order_id": order.exchange_id,
+            "timestamp": trade.timestamp,
+        },
+    )
+    if position.closed_at is not None:
+        notify(
+            user=owner,
+            kind=Kind.POSITION_CLOSED,
+            bot_id=order.bot_id,
+            payload={
+                "symbol": position.symbol,
+                "direction": position.direction,
+                "quantity": position.exit_quantity,
+                "entry_price": position.entry_price,
+                "exit_price": position.exit_quote / position.exit_quantity,
+                "realized_pnl": position.realized_pnl,
+                "reason": position.reason,
+                "opened_at": position.opened_at,
+                "closed_at": position.closed_at,
+            },
+        )

@@ -35,6 +35,8 @@ from trading.exchanges.base import (
 from trading.exchanges.environments import LiveLockedError
 from trading.klines import ExchangeRefusedError
 from trading.models import Order, Position, Symbol
+from trading.notifications.models import Kind
+from trading.notifications.outbox import notify
 from trading.running.accounts import Accounts
 from trading.running.feed import Feed, Signals
 from trading.running.positions import stop_of
@@ -215,7 +217,9 @@ def _contexts(runs: Sequence[BotRun]) -> list[_Context]:
     ids = [run.pk for run in runs]
     bots = {
         bot.pk: bot
-        for bot in BotConfig.objects.filter(pk__in=ids).select_related("api_key")
+        for bot in BotConfig.objects.filter(pk__in=ids).select_related(
+            "api_key", "user"
+        )
     }
     positions = {
         position.bot_id: position
@@ -267,7 +271,8 @@ def _store(looks: Sequence[Look], *, now: dt.datetime) -> None:
         if (run := stored.get(look.run.pk)) is not None
         and run.lease_token == look.run.lease_token
     ]
-    pnl = _daily_pnl([look.bot.pk for look in ours], now)
+    ids = [look.bot.pk for look in ours]
+    pnl, before = _daily_pnl(ids, now), BotState.objects.in_bulk(ids)
     states = []
     for look in ours:
         run = stored[look.run.pk]
@@ -276,6 +281,7 @@ def _store(looks: Sequence[Look], *, now: dt.datetime) -> None:
             look.outcome = Outcome(status=Status.STOPPED, reason="stopped", due_at=now)
         _finish(look, now)
         states.append(_state(look, pnl.get(look.bot.pk), now))
+        _tell(look, before.get(look.bot.pk))
     BotRun.objects.bulk_update(
         [look.run for look in ours],
         [
@@ -296,6 +302,34 @@ def _store(looks: Sequence[Look], *, now: dt.datetime) -> None:
         update_conflicts=True,
         unique_fields=["bot_config"],
         update_fields=_STATE_FIELDS,
+    )
+
+
+_TOLD = {
+    Status.ERROR: Kind.BOT_ERROR,
+    Status.PAUSED: Kind.BOT_PAUSED,
+    Status.STOPPED: Kind.BOT_STOPPED,
+}
+
+
+def _tell(look: Look, before: BotState | None) -> None:
+    """Let the owner know of a state that is new."""
+    outcome = look.outcome
+    kind = _TOLD.get(outcome.status)
+    known = (before.status, before.reason) if before else None
+    if kind is None or known == (outcome.status, outcome.reason):
+        return
+    notify(
+        user=look.bot.user,
+        kind=kind,
+        bot_id=look.bot.pk,
+        payload={
+            "bot": look.bot.name,
+            "symbol": look.bot.symbol,
+            "reason": outcome.reason,
+            "message": outcome.message,
+            "paused_until": outcome.paused_until,
+        },
     )
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from bots.models import BotConfig, BotRun, BotState, Status
+from apikeys.models import Environment
+from bots.models import BotConfig, BotRun, BotState, PositionType, Status
 from bots.services import bot_config_lock
 from tradebot.errors import ConflictError
+from trading.exchanges.environments import live_permit
 from trading.models import Symbol, TradingHalt
+from trading.running.accounts import bot_key
 from trading.running.rules import Plan, bot_market, bot_plan, exchange_symbol
 
 
@@ -17,8 +21,9 @@ from trading.running.rules import Plan, bot_market, bot_plan, exchange_symbol
 def bot_start(*, bot: BotConfig) -> None:
     """Switch a bot on; a runner looks at it next.
 
-    Raises ConflictError where it runs already or trading is halted, BotRefusedError
-    where it could not trade with its settings.
+    Raises ConflictError where it runs already, trading is halted or another bot is in
+    its way; BotRefusedError and LiveLockedError where it could not trade with its
+    settings and its key.
     """
     bot = bot_config_lock(pk=bot.pk)
     if bot.is_active:
@@ -27,7 +32,9 @@ def bot_start(*, bot: BotConfig) -> None:
         raise ConflictError(
             gettext("Trading is halted by the operator. No bot can be started now.")
         )
-    plan_of(bot)
+    plan = plan_of(bot)
+    if bot.environment != Environment.PAPER:
+        _check_account(bot, plan)
     bot.is_active = True
     bot.save(update_fields=["is_active", "updated_at"])
     BotRun.objects.update_or_create(
@@ -43,6 +50,35 @@ def bot_start(*, bot: BotConfig) -> None:
             "last_error_message": None,
         },
     )
+
+
+def _check_account(bot: BotConfig, plan: Plan) -> None:
+    """Refuse a bot that could not trade, or that would trade with another's position.
+
+    On futures, an account has one position a symbol.
+    """
+    key = bot_key(bot)
+    if bot.environment == Environment.LIVE:
+        live_permit(
+            confirmed_at=bot.live_confirmed_at,
+            key_environment=key.environment or "",
+            key_is_valid=key.is_valid,
+        )
+    if plan.market != PositionType.FUTURES:
+        return
+    others = BotConfig.objects.filter(
+        api_key=key, position_type=PositionType.FUTURES, environment=bot.environment
+    ).exclude(pk=bot.pk)
+    at_work = Q(is_active=True) | Q(positions__closed_at=None, positions__isnull=False)
+    for other in others.filter(at_work).distinct():
+        if exchange_symbol(other.symbol) == plan.symbol:
+            raise ConflictError(
+                gettext(
+                    "Bot %(id)s trades %(symbol)s with the same API key, and an account "
+                    "has one position of it. Stop that bot, or use another key."
+                )
+                % {"id": other.pk, "symbol": plan.symbol}
+            )
 
 
 def plan_of(bot: BotConfig) -> Plan:

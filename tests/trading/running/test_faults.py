@@ -1,0 +1,244 @@
+"""Whatever goes wrong at the exchange, it and the database agree in the end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection, connections
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from bots.models import BotConfig, BotRun, BotState
+from bots.services import bot_stop
+from tests.fake_exchange import FakeBinance
+from tests.trading.running.exchange import (
+    DOWN,
+    World,
+    disagreements,
+    look,
+    make_bot_with_key,
+    settle,
+)
+from trading.exchanges import binance_client
+from trading.models import Order, Position, Trade
+from trading.running.runner import Runner
+
+pytestmark = pytest.mark.django_db
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "reject": {"kind": "reject", "code": -2010},
+    "hang before": {"kind": "hang before", "wait_s": 0.4},
+    "hang after": {"kind": "hang after", "wait_s": 0.4},
+    "held up": {"kind": "held up", "wait_s": 0.1},
+    "error before": {"kind": "error before", "status": 503},
+    "error after": {"kind": "error after", "status": 503},
+    "reset before": {"kind": "reset before"},
+    "reset after": {"kind": "reset after"},
+    "malformed": {"kind": "malformed"},
+    "repeat": {"kind": "repeat"},
+    "lag": {"kind": "lag", "wait_s": 0.3},
+    "too many": {"kind": "error before", "status": 429, "retry_after_s": 1},
+    "banned": {"kind": "error before", "status": 418, "retry_after_s": 1},
+}
+ENDPOINTS = {
+    ("spot", "market"): "POST /api/v3/order",
+    ("spot", "pair"): "POST /api/v3/orderList/oco",
+    ("spot", "cancel"): "DELETE /api/v3/order",
+    ("spot", "find"): "GET /api/v3/order",
+    ("futures", "market"): "POST /fapi/v1/order",
+    ("futures", "stop"): "POST /fapi/v1/algoOrder",
+    ("futures", "cancel"): "DELETE /fapi/v1/algoOrder",
+    ("futures", "find"): "GET /fapi/v1/order",
+}
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binance_client, "READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(binance_client, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr(binance_client, "LONGEST_WAIT_S", 0.05)
+    binance_client._hosts.clear()
+
+
+@pytest.fixture(params=["spot", "futures"])
+def market(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def world(market: str, settings: Settings) -> Iterator[World]:
+    with (
+        FakeBinance().serving() as fake,
+        time_machine.travel(timezone.now()) as clock,
+    ):
+        settings.BINANCE_TESTNET_SPOT_URL = fake.url
+        settings.BINANCE_TESTNET_FUTURES_URL = fake.url
+        fake.spot.balances["USDT"] = fake.futures.wallet = Decimal(10_000)
+        yield World(fake, market, clock)
+
+
+def open_positions() -> int:
+    return Position.objects.filter(closed_at__isnull=True).count()
+
+
+def _round_trip(world: World) -> None:
+    """Enter, and a minute later leave, with looks in between."""
+    bot = make_bot_with_key(world)
+    look(world)
+    settle(world)
+    bot_stop(bot=bot, close=True)
+    look(world)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("market", "what"), ENDPOINTS, ids=[" ".join(each) for each in ENDPOINTS]
+)
+def test_one_fault_of_any_kind_leaves_no_disagreement(
+    world: World, market: str, what: str, fault: str
+) -> None:
+    world.fake.fault(ENDPOINTS[market, what], **FAULTS[fault])
+
+    _round_trip(world)
+
+    world.fake.no_faults()
+    settle(world)
+    assert disagreements(world) == []
+    assert open_positions() == 0
+    held = world.fake.spot.balances["BTC"]
+    assert held < Decimal("0.00001")
+
+
+def test_an_exchange_that_goes_down_is_settled_with_when_it_is_back(
+    world: World,
+) -> None:
+    bot = make_bot_with_key(world)
+    look(world)
+    assert open_positions() == 1
+    world.fake.down()
+    bot_stop(bot=bot, close=True)
+    look(world)
+    state = BotState.objects.get(pk=bot.pk)
+    assert (state.status, state.reason) == ("error", "exchange_unavailable")
+    world.fake.up()
+
+    settle(world)
+
+    assert disagreements(world) == []
+    assert open_positions() == 0
+
+
+def test_fills_in_parts_add_up(world: World) -> None:
+    world.book.parts = 3
+    make_bot_with_key(world)
+    look(world)
+    (trade,) = Trade.objects.all()
+    assert trade.order.fills.count() == 3
+    assert disagreements(world) == []
+
+
+def test_a_rejected_entry_is_no_trade_and_is_told(world: World) -> None:
+    world.fake.fault(
+        ENDPOINTS[world.market, "market"], "reject", code=-2010, message="No funds."
+    )
+    bot = make_bot_with_key(world)
+
+    look(world)
+    look(world)
+
+    state = BotState.objects.get(pk=bot.pk)
+    assert not Trade.objects.exists()
+    assert not Position.objects.exists()
+    assert Order.objects.get().status == "REJECTED"  # once for the signal
+    assert state.daily_trades_count == 0
+
+
+def test_a_position_without_a_stop_is_closed(world: World) -> None:
+    endpoint = ENDPOINTS[world.market, "pair" if world.market == "spot" else "stop"]
+    world.fake.fault(endpoint, "reject", code=-2010, times=10)
+    make_bot_with_key(world)
+
+    look(world)
+
+    position = Position.objects.get()
+    assert position.reason == "UNPROTECTED"
+    assert position.closed_at is not None
+
+
+@pytest.mark.parametrize("market", ["futures"])
+def test_a_signal_against_the_position_turns_it_around(world: World) -> None:
+    make_bot_with_key(world)
+    look(world)
+    world.signals[1] = DOWN
+    world.wait(minutes=1)
+
+    look(world)
+
+    first, second = Position.objects.order_by("pk")
+    assert (first.direction, first.reason) == ("LONG", "SIGNAL")
+    assert (second.direction, second.closed_at) == ("SHORT", None)
+    assert disagreements(world) == []
+
+
+@pytest.mark.parametrize("market", ["futures"])
+def test_a_liquidation_is_taken_over(world: World) -> None:
+    make_bot_with_key(world, leverage=50, stop_loss_perc=Decimal(5))
+    look(world)
+    world.book.set_price("BTCUSDT", "97")
+
+    look(world)
+
+    position = Position.objects.get()
+    assert position.reason == "LIQUIDATION"
+    assert disagreements(world) == []
+
+
+@pytest.mark.parametrize("market", ["futures"])
+def test_a_position_of_somebody_else_is_left_alone(world: World) -> None:
+    bot = make_bot_with_key(world)
+    look(world)
+    held = world.fake.futures.positions["BTCUSDT"]
+    held.amount -= 1
+
+    look(world)
+
+    state = BotState.objects.get(pk=bot.pk)
+    assert (state.status, state.reason) == ("error", "mismatch")
+    assert Order.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_on_one_bot_send_one_order(world: World) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("a database in memory belongs to one thread")
+    for _ in range(5):
+        bot = make_bot_with_key(world)
+        start = threading.Barrier(4)
+
+        def work() -> None:
+            try:
+                runner = Runner(feed=world, threads=1)
+                start.wait()  # noqa: B023  # ends before the next
+                runner.step()
+            finally:
+                connections.close_all()
+
+        BotRun.objects.update(due_at=timezone.now())
+        workers = [threading.Thread(target=work) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert Order.objects.filter(bot=bot, role="ENTRY").count() == 1
+        assert disagreements(world) == []
+        bot_stop(bot=bot, close=True)
+        look(world)
+        BotConfig.objects.all().delete()
+        bot.user.delete()
+        world.book.trades.clear()
+        world.book.orders.clear()
