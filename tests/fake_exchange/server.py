@@ -89,6 +89,17 @@ class FakeBinance:
         """Answer such requests with 307 from now on."""
         self._redirects[request] = location
 
+    def catch_up(self) -> None:
+        """Let queries know all orders that lag."""
+        with self.lock:
+            conditionals = self.futures.conditionals.values()
+            for order in (
+                *self.spot.orders.values(),
+                *self.futures.orders.values(),
+                *(conditional.order for conditional in conditionals),
+            ):
+                order.visible_at = 0
+
     def no_faults(self) -> None:
         self._faults.clear()
 

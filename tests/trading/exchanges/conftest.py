@@ -18,11 +18,16 @@ Connect = Callable[..., Exchange]
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binance_client, "READ_TIMEOUT_S", 0.2)
     monkeypatch.setattr(binance_client, "FIRST_WAIT_S", 0.02)
     monkeypatch.setattr(binance_client, "LONGEST_WAIT_S", 0.05)
     monkeypatch.setattr(binance_client, "_hosts", binance_client._hosts.copy())
     binance_client._hosts.clear()
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Wait for answers no longer than a moment, from now on."""
+    return lambda: monkeypatch.setattr(binance_client, "READ_TIMEOUT_S", 0.3)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from tests.fake_exchange import FakeBinance, Key
+from tests.trading.exchanges.conftest import Connect
 from tests.trading.exchanges.orders import SYMBOL, order, stop, target
 from trading.exchanges.base import (
     AmbiguousError,
@@ -100,7 +101,7 @@ def test_commission_in_bnb_is_told_as_such(spot: Exchange, fake: FakeBinance) ->
 
 @pytest.mark.parametrize("market", ["spot", "futures"])
 def test_order_filled_in_parts_has_all_of_them(
-    market: str, connect: Callable[[str], Exchange], fake: FakeBinance
+    market: str, connect: Connect, fake: FakeBinance
 ) -> None:
     (fake.futures if market == "futures" else fake.spot).parts = 3
 
@@ -291,10 +292,11 @@ def test_prepare_sets_what_differs_and_reads_it_back(
 
 
 def test_prepare_takes_no_need_to_change_for_done(
-    futures: Exchange, fake: FakeBinance
+    futures: Exchange, fake: FakeBinance, hurry: Callable[[], None]
 ) -> None:
+    hurry()
     # The answer to the first is lost; the second finds the margin isolated (-4046).
-    fake.fault("POST /fapi/v1/marginType", "hang after")
+    fake.fault("POST /fapi/v1/marginType", "hang after", wait_s=0.6)
 
     futures.prepare(SYMBOL, 20)
 
@@ -481,6 +483,25 @@ def test_liquidation_is_reported_as_an_order_of_the_exchange(
     assert futures.liquidations(SYMBOL, dt.datetime.now(dt.UTC)) == []
 
 
+@pytest.mark.parametrize("days", [5, 6, 7, 80])
+def test_fill_of_long_ago_is_found(
+    days: int, futures: Exchange, fake: FakeBinance
+) -> None:
+    fake.futures.parts = 3
+    sent = futures.send(order("in"))
+    ago_ms = days * 24 * 60 * 60 * 1000
+    for each in fake.futures.orders.values():
+        each.time -= ago_ms
+        each.updated -= ago_ms
+    for trade in fake.futures.trades:
+        trade["time"] -= ago_ms
+
+    report = found(futures, "in")
+
+    ids = [fill.trade_id for fill in report.fills]
+    assert ids == [fill.trade_id for fill in sent.fills]
+
+
 def test_triggered_stop_that_is_not_executed_yet_is_open(
     futures: Exchange, fake: FakeBinance
 ) -> None:
@@ -506,9 +527,6 @@ def test_triggered_stop_that_is_not_executed_yet_is_open(
     [
         ("unknown", "secret", "Invalid API-key"),
         ("key", "wrong", "Signature for this request"),
-        ("", "", "malformed"),
-        ("kéy…", "secret", "malformed"),
-        ("key", "-----BEGIN PRIVATE KEY-----", "malformed"),
     ],
 )
 def test_wrong_key_is_told_at_once(
@@ -516,7 +534,7 @@ def test_wrong_key_is_told_at_once(
     key: str,
     secret: str,
     message: str,
-    connect: Callable[..., Exchange],
+    connect: Connect,
     fake: FakeBinance,
 ) -> None:
     exchange = connect(market, api_key=key, secret=secret)
@@ -526,7 +544,30 @@ def test_wrong_key_is_told_at_once(
     with pytest.raises(AuthenticationError, match=message):
         exchange.send(order("in"))
 
-    assert len(fake.requests) <= 2
+    assert len(fake.requests) == 2
+
+
+@pytest.mark.parametrize("market", ["spot", "futures"])
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [
+        ("", "secret"),
+        ("key", ""),
+        ("kéy", "secret"),
+        ("key…", "secret"),
+        ("key\n", "secret"),
+        ("key", "-----BEGIN PRIVATE KEY-----"),
+    ],
+)
+def test_malformed_key_makes_no_account(
+    market: str, key: str, secret: str, connect: Connect, fake: FakeBinance
+) -> None:
+    with pytest.raises(AuthenticationError, match="malformed"):
+        connect(market, api_key=key, secret=secret)
+    with pytest.raises(AuthenticationError, match="malformed"):
+        permissions(environment="testnet", api_key=key, secret=secret)
+
+    assert not fake.requests
 
 
 @pytest.mark.parametrize(("may_spot", "may_futures"), [(True, False), (False, True)])
