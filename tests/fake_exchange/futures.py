@@ -246,6 +246,9 @@ class Futures(Market):
     def position(self, symbol: str) -> Position:
         return self.positions.setdefault(symbol, Position())
 
+    def deposit(self, amount: str | Decimal) -> None:
+        self.wallet += Decimal(amount)
+
     def available(self) -> Decimal:
         return self.wallet - sum(each.margin for each in self.positions.values())
 

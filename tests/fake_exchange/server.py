@@ -107,6 +107,10 @@ class FakeBinance:
         """Return how many requests came that begin so, such as ``POST /api``."""
         return sum(request.startswith(start) for request, _ in list(self.requests))
 
+    def last_sent(self, request: str) -> Params:
+        """Return the parameters of the last request such as ``POST /…``."""
+        return [sent for name, sent in self.requests if name == request][-1]
+
     @contextmanager
     def serving(self, port: int = 0) -> Iterator[FakeBinance]:
         self._port = port

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -36,7 +35,8 @@ def fake(settings: Settings) -> Iterator[FakeBinance]:
     with fake.serving():
         settings.BINANCE_TESTNET_SPOT_URL = fake.url
         settings.BINANCE_TESTNET_FUTURES_URL = fake.url
-        fake.spot.balances["USDT"] = fake.futures.wallet = Decimal(10_000)
+        fake.spot.deposit("USDT", "10000")
+        fake.futures.deposit("10000")
         yield fake
 
 
