@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.fake_exchange import FakeBinance, Key
+from tests.processes import ROOT, SECRETS, environment
 from tests.trading.exchanges.conftest import Connect
 from tests.trading.exchanges.orders import order
 from trading.exchanges.base import (
@@ -80,3 +84,31 @@ def test_testnet_key_is_good_for_the_market_that_knows_it(
 def test_testnet_key_that_no_market_knows_is_refused(fake: FakeBinance) -> None:
     with pytest.raises(AuthenticationError, match="Invalid API-key"):
         permissions(environment="testnet", api_key="none", secret="secret")
+
+
+def test_log_has_neither_key_nor_signature() -> None:
+    code = (
+        "import django; django.setup(); from trading.exchanges.binance import binance; "
+        "exchange = binance('spot', environment='testnet', api_key='my-key', "
+        "secret='my-secret')\n"
+        "try: exchange.free('USDT')\n"
+        "except Exception as error: print(error)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(
+            **SECRETS,
+            LOG_LEVEL="DEBUG",
+            DJANGO_SETTINGS_MODULE="tradebot.settings",
+            BINANCE_TESTNET_SPOT_URL="http://127.0.0.1:1",
+        ),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "Binance cannot be reached" in done.stdout
+    for secret in ("my-key", "my-secret", "signature"):
+        assert secret not in done.stdout + done.stderr
