@@ -19,6 +19,7 @@ from tests.fake_exchange.market import (
     visible,
 )
 
+_WEEK_MS = 7 * 24 * 60 * 60 * 1000
 MAINTENANCE = Decimal("0.004")  # of the notional
 
 
@@ -133,6 +134,18 @@ class Futures(Market):
             "msg": "success",
         }
 
+    def told_times(self, parameters: Params, *, paged: bool) -> range:
+        """Return the last week, or what was asked for, of a week at most."""
+        bounds = [parameters.pop(name, None) for name in ("startTime", "endTime")]
+        if bounds == [None, None]:
+            return range(self.now() - _WEEK_MS, self.now() + 1)
+        if paged or None in bounds:
+            raise Refusal(-1128, "Combination of optional parameters invalid.")
+        start, end = (int(bound or 0) for bound in bounds)
+        if not 0 <= end - start <= _WEEK_MS:
+            raise Refusal(-4166, "Search window is restricted to recent 7 days only.")
+        return range(start, end + 1)
+
     def get_force_orders(self, parameters: Params) -> list[dict[str, Any]]:
         symbol, _ = self.symbol(parameters)
         since = int(parameters.pop("startTime", "0"))
@@ -232,6 +245,9 @@ class Futures(Market):
 
     def position(self, symbol: str) -> Position:
         return self.positions.setdefault(symbol, Position())
+
+    def deposit(self, amount: str | Decimal) -> None:
+        self.wallet += Decimal(amount)
 
     def available(self) -> Decimal:
         return self.wallet - sum(each.margin for each in self.positions.values())
@@ -405,6 +421,7 @@ def shown(order: Order) -> dict[str, Any]:
         "type": order.kind,
         "side": order.side,
         "time": order.time,
+        "updateTime": order.updated or order.time,
     }
 
 

@@ -47,6 +47,7 @@ class Order:
     kind: str
     quantity: Decimal
     time: int
+    updated: int = 0
     price: Decimal = Decimal(0)
     stop: Decimal = Decimal(0)
     reduce_only: bool = False
@@ -234,6 +235,7 @@ class Market:
         commission, asset = self.settle(order, quantity, price, rate)
         order.executed += quantity
         order.quote += quantity * price
+        order.updated = self.now()
         self.trades.append(
             {
                 "symbol": order.symbol,
@@ -259,13 +261,19 @@ class Market:
         order_id = int(take(parameters, "orderId"))
         first = int(parameters.pop("fromId", "0"))
         limit = int(parameters.pop("limit", "500"))
+        told = self.told_times(parameters, paged=first > 0)
         return [
             trade
             for trade in self.trades
-            if (trade["symbol"], trade["orderId"]) == (symbol, order_id)
+            if trade["time"] in told
+            and (trade["symbol"], trade["orderId"]) == (symbol, order_id)
             and trade["id"] >= first
             and visible(self.orders[order_id])
         ][:limit]
+
+    def told_times(self, parameters: Params, *, paged: bool) -> range:
+        """Return of which milliseconds trades are told."""
+        return range(self.now() + 1)
 
 
 def visible(order: Order) -> bool:

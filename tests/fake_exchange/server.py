@@ -89,12 +89,27 @@ class FakeBinance:
         """Answer such requests with 307 from now on."""
         self._redirects[request] = location
 
+    def catch_up(self) -> None:
+        """Let queries know all orders that lag."""
+        with self.lock:
+            conditionals = self.futures.conditionals.values()
+            for order in (
+                *self.spot.orders.values(),
+                *self.futures.orders.values(),
+                *(conditional.order for conditional in conditionals),
+            ):
+                order.visible_at = 0
+
     def no_faults(self) -> None:
         self._faults.clear()
 
     def sent(self, start: str) -> int:
         """Return how many requests came that begin so, such as ``POST /api``."""
         return sum(request.startswith(start) for request, _ in list(self.requests))
+
+    def last_sent(self, request: str) -> Params:
+        """Return the parameters of the last request such as ``POST /…``."""
+        return [sent for name, sent in self.requests if name == request][-1]
 
     @contextmanager
     def serving(self, port: int = 0) -> Iterator[FakeBinance]:

@@ -114,6 +114,9 @@ class Spot(Market):
 
     # --- The account --------------------------------------------------------------
 
+    def deposit(self, asset: str, amount: str | Decimal) -> None:
+        self.balances[asset] += Decimal(amount)
+
     def free(self, asset: str) -> Decimal:
         return self.balances[asset] - self.locked[asset]
 

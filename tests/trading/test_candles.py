@@ -311,6 +311,7 @@ def test_server_loads_nothing_that_only_commands_need() -> None:
     code = (
         "import sys, tradebot.wsgi; from django.urls import get_resolver; "
         "get_resolver().url_patterns; import trading.downloads, trading.synthetic; "
+        "import trading.exchanges.base, trading.exchanges.environments; "
         "sys.exit(','.join({'ccxt', 'numpy', 'rich'} & set(sys.modules)) or None)"
     )
 

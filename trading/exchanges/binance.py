@@ -48,7 +48,8 @@ def binance(
 ) -> Exchange:
     """Return an account on a market (a PositionType).
 
-    Raises LiveLockedError where the environment is live and there is no permit.
+    Raises LiveLockedError where the environment is live and there is no permit, and
+    AuthenticationError for a key or a secret that cannot be one.
     """
     address = host(market, environment, permit)
     is_futures = market == PositionType.FUTURES

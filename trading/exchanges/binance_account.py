@@ -83,7 +83,7 @@ class Account:
         status = _STATUSES[row["status"]]
         fills: Sequence[FillReport] = ()
         if executed:
-            fills = self._fills(row["symbol"], row["orderId"], executed)
+            fills = self._fills(row, executed)
         return OrderReport(
             client_id=row["clientOrderId"],
             order_id=str(row["orderId"]),
@@ -91,36 +91,39 @@ class Account:
             fills=fills,
         )
 
-    def _fills(
-        self, symbol: str, order_id: str, executed: Decimal
-    ) -> Sequence[FillReport]:
+    def _fills(self, row: Any, executed: Decimal) -> Sequence[FillReport]:
         """Return all trades of an order, once each.
 
         They may come later than the order says that it was executed.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            fills = self._known_fills(symbol, order_id)
+            fills = self._known_fills(row)
             if sum(fill.quantity for fill in fills) >= executed:
                 return fills
             time.sleep(backoff(attempt))
         raise UnavailableError("Binance does not tell all trades of an order yet.")
 
-    def _known_fills(self, symbol: str, order_id: str) -> list[FillReport]:
+    def _known_fills(self, row: Any) -> list[FillReport]:
         fills: dict[int, FillReport] = {}
-        since: dict[str, int] = {}
+        page = self._first_page(row)
         while True:
-            rows = self._client.read(
+            trades = self._client.read(
                 self._trades,
                 urgent=True,
-                symbol=symbol,
-                orderId=order_id,
+                symbol=row["symbol"],
+                orderId=row["orderId"],
                 limit=_PAGE,
-                **since,
+                **page,
             )
-            fills |= {int(row["id"]): _fill(row) for row in rows}
-            if len(rows) < _PAGE:
+            known = len(fills)
+            fills |= {int(trade["id"]): _fill(trade) for trade in trades}
+            if len(trades) < _PAGE or len(fills) == known:
                 return [fills[number] for number in sorted(fills)]
-            since = {"fromId": max(fills) + 1}
+            page = {"fromId": max(fills) + 1}
+
+    def _first_page(self, row: Any) -> dict[str, int]:
+        """Return what the trades of an order have to be asked with, besides its id."""
+        return {}
 
     def _find(self, endpoint: str, **parameters: Any) -> Any:
         """Return an order as Binance shows it; None where there is none."""

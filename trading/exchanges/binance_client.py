@@ -10,6 +10,7 @@ import datetime as dt
 import itertools
 import math
 import random
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -46,6 +47,7 @@ RECV_WINDOW = ACCEPTED_FOR - dt.timedelta(seconds=1)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SHOWN = 300  # characters of what the exchange says
+_MALFORMED_KEY = "The API key or its secret is malformed."
 
 # The codes of https://developers.binance.com/docs/binance-spot-api-docs/errors and of
 # its page on futures. What is in none of these sets is a refusal for good.
@@ -82,7 +84,8 @@ class _Adapter(HTTPAdapter):
 
 
 class Client:
-    """One account on one host. Raises the errors of ``base`` alone.
+    """One account on one host. Raises the errors of ``base`` alone: AuthenticationError
+    at once, where a key cannot be one.
 
     ``sections`` are those of ccxt's endpoints that exist for it, with their paths, and
     ``reachable`` what its addresses have to begin with: whatever ccxt would be told to
@@ -108,6 +111,7 @@ class Client:
             "api": {section: f"{host}{path}" for section, path in sections.items()}
         }
         self._ccxt.handle_errors = self._judge
+        self._check(api_key, next(name for name in sections if "ublic" not in name))
         session = self._ccxt.session
         session.max_redirects = 0
         session.adapters.clear()
@@ -164,12 +168,21 @@ class Client:
         except _WrongTimeError:
             self._set_clock()
             raise
-        except (ccxt.AuthenticationError, ValueError) as error:  # before it is sent
-            raise AuthenticationError(
-                "The API key or its secret is malformed."
-            ) from error
         except (ccxt.NetworkError, ccxt.ExchangeError) as error:
             raise _undelivered(error) from error
+
+    def _check(self, api_key: str, section: str) -> None:
+        """Raise AuthenticationError for a key that cannot sign.
+
+        Later it would not be known whether something was sent before it failed.
+        """
+        try:
+            self._ccxt.sign("", [section])
+            signs = re.fullmatch("[!-~]+", api_key) is not None
+        except Exception as error:
+            raise AuthenticationError(_MALFORMED_KEY) from error
+        if not signs:
+            raise AuthenticationError(_MALFORMED_KEY)
 
     def _set_clock(self) -> None:
         before = time.time()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +30,8 @@ from trading.exchanges.binance_account import (
 
 _FORCE_ORDERS = 100  # in one answer
 _UNCHANGED = {-4046, -4059}
+# Trades are told for the last seven days, or for as many around a time.
+_TOLD = dt.timedelta(days=6)
 
 # Of one that has not become an order of the market yet.
 _CONDITIONAL_STATUSES = {
@@ -157,8 +160,15 @@ class BinanceFutures(Account):
                 startTime=(since - EPOCH) // MILLISECOND,
                 limit=_FORCE_ORDERS,
             )
-            found = {row["orderId"]: row for row in rows}
-            return [self._report(row) for row in found.values()]
+            reports = [
+                self._report(row)
+                for row in {row["orderId"]: row for row in rows}.values()
+            ]
+        # Those of a deleveraging all have the same name.
+        return [
+            replace(report, client_id=f"autoclose-{report.order_id}")
+            for report in reports
+        ]
 
     def prepare(self, symbol: str, leverage: int) -> None:
         if self._is_dual():
@@ -192,6 +202,15 @@ class BinanceFutures(Account):
         except RejectedError as error:
             if error.code not in _UNCHANGED:
                 raise
+
+    def _first_page(self, row: Any) -> dict[str, int]:
+        updated = EPOCH + int(row["updateTime"]) * MILLISECOND
+        if dt.datetime.now(dt.UTC) - updated < _TOLD:
+            return {}
+        return {
+            "startTime": (updated - _TOLD - EPOCH) // MILLISECOND,
+            "endTime": int(row["updateTime"]) + 1,
+        }
 
     def _report(self, row: Any) -> OrderReport:
         if "algoId" not in row:

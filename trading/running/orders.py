@@ -38,8 +38,8 @@ Status = Order.Status
 
 _ZERO = Decimal(0)
 _PAIR = 2
-# By how much the clock of the exchange may be behind ours.
-_CLOCKS = dt.timedelta(seconds=2)
+# By how much the clock of the exchange may be behind ours, and its answers behind it.
+_LAG = dt.timedelta(seconds=5)
 _FINISHED = {
     ReportStatus.FILLED: Status.FILLED,
     ReportStatus.CANCELED: Status.CANCELED,
@@ -92,7 +92,7 @@ class OrderDesk:
                 continue
             if order.status not in Order.UNSETTLED:
                 continue  # it has told of it before and does so again soon
-            end = order.signed_at + ACCEPTED_FOR + _CLOCKS
+            end = order.signed_at + ACCEPTED_FOR + _LAG
             if self.clock() > end:
                 self._store(order, status=Status.LOST)
             else:

@@ -74,8 +74,8 @@ def _check_account(bot: BotConfig, plan: Plan) -> None:
         if exchange_symbol(other.symbol) == plan.symbol:
             raise ConflictError(
                 gettext(
-                    "Bot %(id)s trades %(symbol)s with the same API key, and an account "
-                    "has one position of it. Stop that bot, or use another key."
+                    "Bot %(id)s trades %(symbol)s with the same API key, and an "
+                    "account has one position of it. Stop that bot, or use another key."
                 )
                 % {"id": other.pk, "symbol": plan.symbol}
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -18,11 +17,16 @@ Connect = Callable[..., Exchange]
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binance_client, "READ_TIMEOUT_S", 0.2)
     monkeypatch.setattr(binance_client, "FIRST_WAIT_S", 0.02)
     monkeypatch.setattr(binance_client, "LONGEST_WAIT_S", 0.05)
     monkeypatch.setattr(binance_client, "_hosts", binance_client._hosts.copy())
     binance_client._hosts.clear()
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Wait for answers no longer than a moment, from now on."""
+    return lambda: monkeypatch.setattr(binance_client, "READ_TIMEOUT_S", 0.3)
 
 
 @pytest.fixture
@@ -31,7 +35,8 @@ def fake(settings: Settings) -> Iterator[FakeBinance]:
     with fake.serving():
         settings.BINANCE_TESTNET_SPOT_URL = fake.url
         settings.BINANCE_TESTNET_FUTURES_URL = fake.url
-        fake.spot.balances["USDT"] = fake.futures.wallet = Decimal(10_000)
+        fake.spot.deposit("USDT", "10000")
+        fake.futures.deposit("10000")
         yield fake
 
 

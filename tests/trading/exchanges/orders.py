@@ -1,4 +1,4 @@
-"""Orders for the tests: one BTC at a price of about 100."""
+"""Orders for the tests, of one BTC at a price of about 100, and what became of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from trading.exchanges.base import OrderKind, OrderRequest, Side
+from trading.exchanges.base import (
+    Exchange,
+    OrderKind,
+    OrderReport,
+    OrderRequest,
+    Side,
+)
 
 SYMBOL = "BTCUSDT"
 
@@ -36,3 +42,9 @@ def stop(side: str = "SELL", price: str = "90", **values: Any) -> OrderRequest:
 
 def target(side: str = "SELL", price: str = "110", **values: Any) -> OrderRequest:
     return order("target", side, "LIMIT", price=price, **values)
+
+
+def found(exchange: Exchange, client_id: str) -> OrderReport:
+    report = exchange.find(SYMBOL, client_id)
+    assert report is not None
+    return report

@@ -31,7 +31,7 @@ from trading.running.runner import Runner
 MINUTE = dt.timedelta(minutes=1)
 _WARMUP = 201
 
-UP, DOWN = 1, -1
+UP, DOWN = 0.8, -2.0  # by how much the price jumps
 
 
 class World:
@@ -46,11 +46,12 @@ class World:
         self.fake, self.market, self._clock = fake, market, clock
         now = timezone.now()
         self.start = now - (now - EPOCH) % MINUTE
-        self.signals: dict[int, int] = {0: UP}
+        self.signals = {0: UP}
 
     def wait(self, **time: float) -> None:
         """Let time pass, for the exchange as well."""
         self._clock.shift(dt.timedelta(**time))
+        self.fake.catch_up()
 
     @property
     def book(self) -> Any:
@@ -68,9 +69,7 @@ class World:
         minutes = (end - self.start) // MINUTE + 1
         closes = [100.0]
         for minute in range(1 - _WARMUP, minutes):
-            jump = self.signals.get(minute)
-            step = -0.005 if jump is None else jump * 0.8
-            closes.append(closes[-1] + step)
+            closes.append(closes[-1] + self.signals.get(minute, -0.005))
         close = np.array(closes[-count:])
         first = end - len(close) * MINUTE
         return Candles.of(
@@ -215,7 +214,10 @@ def disagreements(world: World) -> list[str]:
     theirs = _their_orders(world)
     found: list[str] = []
     for order in orders:
-        found += _about_order(order, theirs.pop(order.client_id, []))
+        name = order.client_id
+        if order.role == Order.Role.LIQUIDATION:
+            name = f"autoclose {order.exchange_id}"
+        found += _about_order(order, theirs.pop(name, []))
     found += [f"{name} is not known here" for name in theirs]
     followed = [order.candle_at for order in orders if order.role == Order.Role.ENTRY]
     if len(set(followed)) != len(followed):
@@ -270,7 +272,10 @@ def _their_orders(world: World) -> dict[str, list[_Theirs]]:
     for order in world.book.orders.values():
         if order.order_id not in children:
             told = _Theirs(order.executed, order.is_open)
-            found.setdefault(order.client_id, []).append(told)
+            name = order.client_id
+            if name.startswith("autoclose"):
+                name = f"autoclose {order.order_id}"
+            found.setdefault(name, []).append(told)
     for each in conditionals:
         executed = each.child.executed if each.child else Decimal(0)
         told = _Theirs(executed, each.is_open)

@@ -95,6 +95,7 @@ def _round_trip(world: World) -> None:
     look(world)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(
     ("market", "what"), ENDPOINTS, ids=[" ".join(each) for each in ENDPOINTS]
