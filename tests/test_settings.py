@@ -69,6 +69,7 @@ MALFORMED = [
     ("JWT_SECRET", "hunter2"),
     ("JWT_WITHOUT_IAT_UNTIL", "soon"),
     ("JWT_WITHOUT_IAT_UNTIL", "2027-02-30"),
+    ("LOG_FORMAT", "xml"),
     ("LOG_LEVEL", "LOUD"),
     ("MIGRATION_LOCK_TIMEOUT_MS", "long"),
     ("MIGRATION_LOCK_WAIT_S", "ten"),

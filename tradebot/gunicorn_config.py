@@ -14,7 +14,6 @@ import threading
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 try:
     from tradebot.settings import (
@@ -22,6 +21,7 @@ try:
         BASE_DIR,
         BIND,
         DATABASES,
+        LOGGING,
         WEB_CONCURRENCY,
         WEB_THREADS,
         WEB_WORKER,
@@ -34,18 +34,6 @@ if DATABASES["default"]["NAME"] == ":memory:":
         "DATABASE_URL names a database in memory, which each worker would have for "
         "itself. Name a file, for example DATABASE_URL=sqlite:///tradebot.sqlite3"
     )
-
-
-class AccessLogger(Logger):  # type: ignore[misc]
-    """Logs paths as they were sent and without their query.
-
-    A query may hold a token; a decoded path may hold a line break, which would forge a
-    line of the log.
-    """
-
-    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> Any:
-        atoms = super().atoms(resp, req, environ, request_time)
-        return {**atoms, "U": environ["RAW_URI"].partition("?")[0]}
 
 
 bind = BIND
@@ -66,9 +54,9 @@ _MEMORY = "/dev/shm"  # noqa: S108 -- files there are made exclusively and unlin
 worker_tmp_dir = _MEMORY if os.access(_MEMORY, os.W_OK) else None
 # One more socket in the home directory, which the container does not have.
 control_socket_disable = True
-accesslog = "-"
-logger_class = AccessLogger
-access_log_format = '%(t)s %(h)s "%(m)s %(U)s" %(s)s in %(M)s ms'
+# Requests are logged where their user is known: tradebot/logs.py.
+accesslog = None
+logconfig_dict = LOGGING
 
 
 def on_starting(server: Any) -> None:
