@@ -147,12 +147,14 @@ class _Beside:
 
     def __init__(self, count: int) -> None:
         self._ending = threading.Event()
+        self._beginning = threading.Lock()  # none begins once they are ending
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         for number in range(count):
             threading.Thread(target=self._keep, args=(number,), daemon=True).start()
 
     def end(self) -> None:
-        self._ending.set()
+        with self._beginning:
+            self._ending.set()
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
@@ -160,9 +162,12 @@ class _Beside:
 
     def _keep(self, number: int) -> None:
         command = [sys.executable, "manage.py", "runworker", "--with-parent"]
-        while not self._ending.is_set():
-            process = subprocess.Popen(command, cwd=BASE_DIR)  # noqa: S603  # ours
-            self._processes[number] = process
+        while True:
+            with self._beginning:
+                if self._ending.is_set():
+                    return
+                process = subprocess.Popen(command, cwd=BASE_DIR)  # noqa: S603  # ours
+                self._processes[number] = process
             process.wait()
             self._ending.wait(1)
 
