@@ -71,6 +71,7 @@ MALFORMED = [
     ("JWT_WITHOUT_IAT_UNTIL", "2027-02-30"),
     ("LOG_FORMAT", "xml"),
     ("LOG_LEVEL", "LOUD"),
+    ("METRICS_TOKEN", "hunter2"),
     ("MIGRATION_LOCK_TIMEOUT_MS", "long"),
     ("MIGRATION_LOCK_WAIT_S", "ten"),
     ("MIGRATION_DATABASE_URL", "mysql://someone:hunter2@localhost/tradebot"),

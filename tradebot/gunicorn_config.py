@@ -7,10 +7,13 @@ WEB_THREADS.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -22,6 +25,7 @@ try:
         BIND,
         DATABASES,
         LOGGING,
+        METRICS_TOKEN,
         WEB_CONCURRENCY,
         WEB_THREADS,
         WEB_WORKER,
@@ -57,6 +61,21 @@ control_socket_disable = True
 # Requests are logged where their user is known: tradebot/logs.py.
 accesslog = None
 logconfig_dict = LOGGING
+
+
+def _figures() -> str:
+    """Return a folder of this process for the figures of its workers, empty at first.
+
+    The one that it has already where it reads this file again.
+    """
+    mine = f"tradebot-{os.getpid()}-"
+    given = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+    return given if Path(given).name.startswith(mine) else tempfile.mkdtemp(prefix=mine)
+
+
+# Before anything loads prometheus_client, which looks for it then.
+if METRICS_TOKEN is not None:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _figures()
 
 
 def on_starting(server: Any) -> None:
@@ -178,6 +197,8 @@ _beside: list[_Beside] = []
 def on_exit(server: Any) -> None:
     for beside in _beside:
         beside.end()
+    if METRICS_TOKEN is not None:
+        shutil.rmtree(_figures(), ignore_errors=True)
 
 
 def when_ready(server: Any) -> None:

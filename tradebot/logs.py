@@ -15,8 +15,11 @@ from contextvars import ContextVar
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
+
+from tradebot import metrics
 
 access = logging.getLogger("tradebot.access")
 
@@ -26,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RequestLogMiddleware:
-    """Number each request, log how it ended, and let records in between name it.
+    """Number each request, log and count how it ended; records in between name it.
 
     The number is that of the header ``X-Request-ID``, or a new one; the answer has it.
     """
@@ -43,8 +46,11 @@ class RequestLogMiddleware:
         try:
             response = self.get_response(request)
             response.headers["X-Request-ID"] = id_
+            seconds = time.perf_counter() - began
+            if settings.METRICS_TOKEN is not None:
+                metrics.observe(request, response.status_code, seconds)
             if access.isEnabledFor(logging.INFO):
-                _log_end(request, response.status_code, time.perf_counter() - began)
+                _log_end(request, response.status_code, seconds)
             return response
         finally:
             _request.reset(token)

@@ -43,6 +43,12 @@ def _check_old_secret(value: str) -> str | None:
     return None
 
 
+def _check_metrics_token(value: str) -> str | None:
+    if len(value) < 16 or not value.isascii() or not value.isprintable():
+        return "must have 16 ASCII characters or more"
+    return None
+
+
 def _check_fernet_key(value: str) -> str | None:
     try:
         valid = len(base64.urlsafe_b64decode(value)) == 32
@@ -438,6 +444,12 @@ BINANCE_FUTURES_URL = env.text(
 
 LOG_LEVEL = env.choice(
     "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), default="INFO"
+)
+# Who may read /metrics; without one nobody.
+METRICS_TOKEN = (
+    env.text("METRICS_TOKEN", example="<32 characters>", check=_check_metrics_token)
+    if env.given("METRICS_TOKEN")
+    else None
 )
 # json for programs, plain for people.
 LOG_FORMAT = env.choice("LOG_FORMAT", ("json", "plain"), default="json")
