@@ -15,7 +15,8 @@ run: .venv/run ## Set up and serve on 127.0.0.1:8000; PORT=… or BIND=… to ch
 	@$(PYTHON) -m tradebot.dotenv HTTPS_ONLY=false
 	@$(PYTHON) manage.py migrate --no-input --verbosity 0
 	@$(PYTHON) manage.py create_first_admin || true # it says what to do; serve all the same
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec tradebot/entrypoint.sh
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" LOG_FORMAT="$${LOG_FORMAT:-plain}" \
+		exec tradebot/entrypoint.sh
 
 test: .venv/test ## Run the tests on SQLite and on PostgreSQL; ARGS="-k …" to choose
 	DATABASE_URL= $(PYTEST)

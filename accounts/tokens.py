@@ -7,11 +7,14 @@ seconds. The old program wrote no ``iat``.
 from __future__ import annotations
 
 import datetime as dt
+import time
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import jwt
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
@@ -20,8 +23,9 @@ from accounts.models import User
 warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
 
 
-# Asked for by each request: composed by the ORM it takes three times as long.
-_CALLER = "SELECT id, email, is_active, password_changed_at FROM users WHERE email = %s"
+# Asked for by each request: composed by the ORM it takes four times as long.
+_FIELDS = ("id", "email", "is_active", "password_changed_at")
+_CALLER = f"SELECT {', '.join(_FIELDS)} FROM users WHERE email = %s"  # noqa: S608
 
 
 def token_issue(*, user: User, remember: bool, now: dt.datetime) -> str:
@@ -60,10 +64,22 @@ def token_user(*, token: str) -> User | None:
         return None
     if not claims["sub"].isprintable():  # which no address and not every column takes
         return None
-    user = next(iter(User.objects.raw(_CALLER, [claims["sub"]])), None)
+    user = _user_with(claims["sub"])
     if user is None or claims.get("user_id", user.pk) != user.pk:
         return None
     return user if _is_in_force(claims.get("iat"), user.password_changed_at) else None
+
+
+def _user_with(email: str) -> User | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_CALLER, [email])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    user = User.from_db(connection.alias, _FIELDS, row)
+    if user.password_changed_at is not None:  # which SQLite has in UTC, without a zone
+        user.password_changed_at = user.password_changed_at.replace(tzinfo=dt.UTC)
+    return user
 
 
 def _is_in_force(iat: Any, password_changed_at: dt.datetime | None) -> bool:
@@ -86,13 +102,22 @@ def token_expiry(*, token: str) -> dt.datetime:
 def _read(token: str, secret: str, *algorithms: str) -> dict[str, Any] | None:
     """Return the claims of a token that this secret has signed and that is in force."""
     try:
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            secret,
-            algorithms=list(algorithms),
-            # Issued right after a change of the password, iat is in the next second.
-            options={"require": ["exp", "sub"], "verify_iat": False},
-        )
+        claims = _verify(token, secret, *algorithms)
     except jwt.InvalidTokenError:
         return None
+    return claims if int(claims["exp"]) > time.time() else None
+
+
+# What it says of a token stays true but for the time that is up. Only what was signed
+# here is kept.
+@lru_cache(maxsize=1024)
+def _verify(token: str, secret: str, *algorithms: str) -> dict[str, Any]:
+    """Return the claims of a token; raises InvalidTokenError."""
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        secret,
+        algorithms=list(algorithms),
+        # Issued right after a change of the password, iat is in the next second.
+        options={"require": ["exp", "sub"], "verify_iat": False},
+    )
     return claims

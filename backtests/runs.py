@@ -28,6 +28,7 @@ Status = BacktestRun.Status
 OPEN = (Status.QUEUED, Status.RUNNING)
 OPEN_PER_USER = 2
 LOST_AFTER = dt.timedelta(minutes=1)
+WAITS_LONG = dt.timedelta(minutes=1)
 _SAY_EVERY_S = 0.5
 
 
@@ -49,6 +50,20 @@ class RunCancelled(Exception):
 
 class RunLost(Exception):
     """Another worker has taken the run over: this one was taken for dead."""
+
+
+def queue_state(*, now: dt.datetime) -> tuple[str, str]:
+    """Return how the queue and its workers are.
+
+    The queue is ``behind`` where a run has waited for a minute, and ``ok`` otherwise;
+    then the workers are ``missing`` where none works on another run either.
+    """
+    runs = BacktestRun.objects.all()
+    waiting = runs.filter(status=Status.QUEUED, created_at__lt=now - WAITS_LONG)
+    if not waiting.exists():
+        return "ok", "ok"
+    at_work = runs.filter(status=Status.RUNNING, beat_at__gte=now - LOST_AFTER)
+    return "behind", "ok" if at_work.exists() else "missing"
 
 
 def run_create(*, user: User, request: Mapping[str, Any]) -> BacktestRun:

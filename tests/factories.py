@@ -16,28 +16,27 @@ from trading.models import Symbol, SymbolList, Trade
 from trading.notifications.models import Notification
 from trading.notifications.outbox import webhook_save
 
+BOT: dict[str, Any] = {
+    "name": "Some bot",
+    "symbol": "BTCUSDT",
+    "timeframe": "1h",
+    "stop_loss_perc": 1,
+    "take_profit_perc": 2,
+    "ema_fast": 9,
+    "ema_slow": 21,
+    "rsi_period": 14,
+    "rsi_oversold": 30,
+    "rsi_overbought": 70,
+}
+"""What a body, or a row, has to say of a bot."""
+
 
 def make_user(email: str = "owner@example.com", **values: Any) -> User:
     return User.objects.create_user(email, **values)
 
 
 def make_bot(user: User, **values: Any) -> BotConfig:
-    return BotConfig.objects.create(
-        **{
-            "user": user,
-            "name": "Some bot",
-            "symbol": "BTCUSDT",
-            "timeframe": "1h",
-            "stop_loss_perc": Decimal(1),
-            "take_profit_perc": Decimal(2),
-            "ema_fast": 9,
-            "ema_slow": 21,
-            "rsi_period": 14,
-            "rsi_oversold": 30,
-            "rsi_overbought": 70,
-            **values,
-        }
-    )
+    return BotConfig.objects.create(**{**BOT, "user": user, **values})
 
 
 def make_trade(bot: BotConfig, price: Any = 1, **values: Any) -> Trade:

@@ -63,10 +63,10 @@ def test_entrypoint_migrates_and_serves_then_starts_again(
         assert server.stop() == 0
         log = server.log
     assert "Applying accounts." in log
-    assert f"Admin: http://127.0.0.1:{server.port}/admin/\n" in log
-    assert f"Documents: http://127.0.0.1:{server.port}/docs\n" in log
-    assert f"API: http://127.0.0.1:{server.port}/api/v1/\n" in log
-    assert '"GET /admin/login/" 200' in log
+    assert f"Admin: http://127.0.0.1:{server.port}/admin/" in log
+    assert f"Documents: http://127.0.0.1:{server.port}/docs" in log
+    assert f"API: http://127.0.0.1:{server.port}/api/v1/" in log
+    assert '"method":"GET","path":"/admin/login/","status":200' in log
     assert "hunter2" not in log
     assert not [name for name, secret in SECRETS.items() if secret in log]
     assert "Traceback" not in log

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.factories import BOT
 from tests.processes import PATH, ROOT, SECRETS, Server, free_port, manage, serving
 
 pytestmark = [
@@ -26,18 +27,6 @@ pytestmark = [
 ]
 GUNICORN = ["gunicorn", "-c", "tradebot/gunicorn_config.py"]
 CREDENTIALS = {"email": "ada@example.com", "password": "Correct-Horse-7"}
-BOT = {
-    "name": "Some bot",
-    "symbol": "BTCUSDT",
-    "timeframe": "1h",
-    "stop_loss_perc": 1,
-    "take_profit_perc": 2,
-    "ema_fast": 9,
-    "ema_slow": 21,
-    "rsi_period": 14,
-    "rsi_oversold": 30,
-    "rsi_overbought": 70,
-}
 
 
 @contextmanager

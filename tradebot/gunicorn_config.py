@@ -7,14 +7,16 @@ WEB_THREADS.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 try:
     from tradebot.settings import (
@@ -22,6 +24,8 @@ try:
         BASE_DIR,
         BIND,
         DATABASES,
+        LOGGING,
+        METRICS_TOKEN,
         WEB_CONCURRENCY,
         WEB_THREADS,
         WEB_WORKER,
@@ -34,18 +38,6 @@ if DATABASES["default"]["NAME"] == ":memory:":
         "DATABASE_URL names a database in memory, which each worker would have for "
         "itself. Name a file, for example DATABASE_URL=sqlite:///tradebot.sqlite3"
     )
-
-
-class AccessLogger(Logger):  # type: ignore[misc]
-    """Logs paths as they were sent and without their query.
-
-    A query may hold a token; a decoded path may hold a line break, which would forge a
-    line of the log.
-    """
-
-    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> Any:
-        atoms = super().atoms(resp, req, environ, request_time)
-        return {**atoms, "U": environ["RAW_URI"].partition("?")[0]}
 
 
 bind = BIND
@@ -66,9 +58,24 @@ _MEMORY = "/dev/shm"  # noqa: S108 -- files there are made exclusively and unlin
 worker_tmp_dir = _MEMORY if os.access(_MEMORY, os.W_OK) else None
 # One more socket in the home directory, which the container does not have.
 control_socket_disable = True
-accesslog = "-"
-logger_class = AccessLogger
-access_log_format = '%(t)s %(h)s "%(m)s %(U)s" %(s)s in %(M)s ms'
+# Requests are logged where their user is known: tradebot/logs.py.
+accesslog = None
+logconfig_dict = LOGGING
+
+
+def _figures() -> str:
+    """Return a folder of this process for the figures of its workers, empty at first.
+
+    The one that it has already where it reads this file again.
+    """
+    mine = f"tradebot-{os.getpid()}-"
+    given = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+    return given if Path(given).name.startswith(mine) else tempfile.mkdtemp(prefix=mine)
+
+
+# Before anything loads prometheus_client, which looks for it then.
+if METRICS_TOKEN is not None:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _figures()
 
 
 def on_starting(server: Any) -> None:
@@ -159,12 +166,14 @@ class _Beside:
 
     def __init__(self, count: int) -> None:
         self._ending = threading.Event()
+        self._beginning = threading.Lock()  # none begins once they are ending
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         for number in range(count):
             threading.Thread(target=self._keep, args=(number,), daemon=True).start()
 
     def end(self) -> None:
-        self._ending.set()
+        with self._beginning:
+            self._ending.set()
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
@@ -172,9 +181,12 @@ class _Beside:
 
     def _keep(self, number: int) -> None:
         command = [sys.executable, "manage.py", "runworker", "--with-parent"]
-        while not self._ending.is_set():
-            process = subprocess.Popen(command, cwd=BASE_DIR)  # noqa: S603  # ours
-            self._processes[number] = process
+        while True:
+            with self._beginning:
+                if self._ending.is_set():
+                    return
+                process = subprocess.Popen(command, cwd=BASE_DIR)  # noqa: S603  # ours
+                self._processes[number] = process
             process.wait()
             self._ending.wait(1)
 
@@ -185,6 +197,8 @@ _beside: list[_Beside] = []
 def on_exit(server: Any) -> None:
     for beside in _beside:
         beside.end()
+    if METRICS_TOKEN is not None:
+        shutil.rmtree(_figures(), ignore_errors=True)
 
 
 def when_ready(server: Any) -> None:

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import Error, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from tradebot.schema.faults import PreflightError
 from tradebot.schema.version import read_version
@@ -32,10 +34,17 @@ class Readiness:
     """``ok`` or ``unreachable``."""
     migrations: str
     """``ok``, ``behind``, ``ahead``, ``other version`` or ``unknown``."""
+    queue: str = "unknown"
+    """``ok``, ``behind`` or ``unknown``."""
+    workers: str = "unknown"
+    """``ok``, ``missing`` or ``unknown``."""
 
     @property
     def ready(self) -> bool:
-        """Say whether a server would start, which it does on a schema ahead of it."""
+        """Say whether a server would start, which it does on a schema ahead of it.
+
+        One whose queue waits for workers answers all the same.
+        """
         return self.database == "ok" and self.migrations in {"ok", "ahead"}
 
 
@@ -47,13 +56,20 @@ def look(connection: BaseDatabaseWrapper) -> Readiness:
     try:
         with _limited(connection) as limited:
             version = read_version(limited)
+            migrations = _MIGRATIONS[version.exit_code]
+            found = Readiness(database="ok", migrations=migrations)
+            if not found.ready:
+                return found
+            # By name, as in urls.py: tradebot imports no app.
+            queue_state = import_string("backtests.runs.queue_state")
+            queue, workers = queue_state(now=timezone.now())
+            return replace(found, queue=queue, workers=workers)
     except PreflightError as error:
         logger.warning("Not ready: %s", error)
         return Readiness(database="ok", migrations="unknown")
     except Error as error:
         logger.warning("Not ready: %s", str(error).partition("\n")[0])
         return _UNREACHABLE
-    return Readiness(database="ok", migrations=_MIGRATIONS[version.exit_code])
 
 
 @contextmanager

@@ -52,6 +52,12 @@ def _check_old_secret(value: str) -> str | None:
     return None
 
 
+def _check_metrics_token(value: str) -> str | None:
+    if len(value) < 16 or not value.isascii() or not value.isprintable():
+        return "must have 16 ASCII characters or more"
+    return None
+
+
 def _check_fernet_key(value: str) -> str | None:
     try:
         valid = len(base64.urlsafe_b64decode(value)) == 32
@@ -219,8 +225,9 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
-    # The first: a browser takes no redirect for a preflight, and shows no error to a
-    # page that these headers do not let in.
+    "tradebot.logs.RequestLogMiddleware",  # all that happens belongs to a request
+    # Before the rest: a browser takes no redirect for a preflight, and shows no error
+    # to a page that these headers do not let in.
     "corsheaders.middleware.CorsMiddleware",
     # What those after it refuse is told in a language too.
     "tradebot.api.middleware.LanguageMiddleware",
@@ -236,6 +243,8 @@ MIDDLEWARE = [
     "tradebot.adminsite.middleware.ContentSecurityPolicyMiddleware",
     "tradebot.adminsite.middleware.UnreadableInputMiddleware",
 ]
+# Not in a cookie, for which each request of the API would make a signer.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 ROOT_URLCONF = "tradebot.urls"
 WSGI_APPLICATION = "tradebot.wsgi.application"
 APPEND_SLASH = False  # OptionalSlashMiddleware serves both forms
@@ -430,6 +439,7 @@ CORS_EXPOSE_HEADERS = [
     "Content-Disposition",
     "Link",
     "Retry-After",
+    "X-Request-ID",
     "X-Total-Count",
 ]
 SPECTACULAR_SETTINGS = {
@@ -490,17 +500,33 @@ LIVE_TRADING_ENABLED = env.flag("LIVE_TRADING_ENABLED", default=False)
 LOG_LEVEL = env.choice(
     "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), default="INFO"
 )
+# Who may read /metrics; without one nobody.
+METRICS_TOKEN = (
+    env.text("METRICS_TOKEN", example="<32 characters>", check=_check_metrics_token)
+    if env.given("METRICS_TOKEN")
+    else None
+)
+# json for programs, plain for people.
+LOG_FORMAT = env.choice("LOG_FORMAT", ("json", "plain"), default="json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+        "json": {"()": "tradebot.logs.JSONFormatter"},
+        "plain": {
+            "()": "tradebot.logs.PlainFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        # Its own handlers would print each record twice.
+        # Their own handlers would print each record twice.
         "django": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
+        "gunicorn.error": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
         # Anyone can send any Host; the answer is 400.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # At DEBUG statements hold personal data, and every variable that a page of the

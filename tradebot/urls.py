@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularJSONAPIView
 import tradebot.api.paths  # noqa: F401  # registers <id:…>
 from tradebot.api.documents import OAuth2RedirectView, RedocView, SwaggerView
 from tradebot.api.health import HealthView, ReadyView
+from tradebot.metrics import metrics_view
 
 api = [
     path("", include("accounts.api.urls")),
@@ -25,6 +26,7 @@ urlpatterns = [
     path("api/v1/", to_documents),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
+    path("metrics", metrics_view, name="metrics"),
     path("health", HealthView.as_view(), name="health"),
     path("health/ready", ReadyView.as_view(), name="ready"),
     path(

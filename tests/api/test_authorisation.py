@@ -20,6 +20,7 @@ from backtests.runs import run_create
 from bots.models import BotState
 from tests.clients import JSONClient
 from tests.factories import (
+    BOT,
     make_backtest,
     make_bot,
     make_notification,
@@ -33,18 +34,6 @@ pytestmark = [pytest.mark.alike, pytest.mark.django_db]
 WRITES = {"POST", "PUT", "PATCH"}
 USERS = ("owner", "other", "staff")
 WHO = ("anonymous", "inactive", *USERS)
-BOT = {
-    "name": "Some bot",
-    "symbol": "BTCUSDT",
-    "timeframe": "1h",
-    "stop_loss_perc": 1,
-    "take_profit_perc": 2,
-    "ema_fast": 9,
-    "ema_slow": 21,
-    "rsi_period": 14,
-    "rsi_oversold": 30,
-    "rsi_overbought": 70,
-}
 TRADE = {
     "symbol": "BTCUSDT",
     "side": "BUY",

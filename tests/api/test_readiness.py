@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import socket
 import threading
 import time
@@ -14,9 +15,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client, override_settings
+from django.utils import timezone
 
+from backtests.models import BacktestRun
 from tests.api.endpoints import document
 from tests.clients import read
+from tests.factories import make_user
 from tradebot import readiness
 from tradebot.readiness import Probe, Readiness
 
@@ -77,7 +81,40 @@ def test_schema_is_compared_with_the_code(
         "status": "ready" if status == 200 else "not ready",
         "database": "ok",
         "migrations": migrations,
+        "queue": "ok" if status == 200 else "unknown",
+        "workers": "ok" if status == 200 else "unknown",
     }
+
+
+@pytest.mark.parametrize(
+    ("statuses", "queue", "workers"),
+    [
+        (["queued now"], "ok", "ok"),
+        (["queued long"], "behind", "missing"),
+        (["queued long", "running now"], "behind", "ok"),
+        (["queued long", "running long"], "behind", "missing"),
+        (["done long"], "ok", "ok"),
+    ],
+)
+def test_queue_that_nobody_works_on_is_told_and_served(
+    database: BaseDatabaseWrapper, statuses: list[str], queue: str, workers: str
+) -> None:
+    user = make_user()
+    ages = {"now": dt.timedelta(0), "long": dt.timedelta(minutes=2)}
+    for each in statuses:
+        status, _, age = each.partition(" ")
+        then = timezone.now() - ages[age]
+        BacktestRun.objects.create(
+            user=user, request={}, status=status, created_at=then, beat_at=then
+        )
+
+    content = answer(200)
+
+    assert (content["status"], content["queue"], content["workers"]) == (
+        "ready",
+        queue,
+        workers,
+    )
 
 
 def test_database_without_tables_is_behind(empty_database: BaseDatabaseWrapper) -> None:
@@ -118,6 +155,8 @@ def test_database_that_is_away_is_told_soon_and_without_details() -> None:
         "status": "not ready",
         "database": "unreachable",
         "migrations": "unknown",
+        "queue": "unknown",
+        "workers": "unknown",
     }
     assert time.monotonic() - began < 5
 

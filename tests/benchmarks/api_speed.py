@@ -179,7 +179,6 @@ def server(url: str, workers: int, kind: str = "gthread") -> Iterator[Server]:
         "DATABASE_URL": url,
         "HTTPS_ONLY": "false",
         "WEB_CONCURRENCY": str(workers),
-        "LOG_LEVEL": "WARNING",
         "WEB_WORKER": kind,
     }
     gunicorn = str(Path(sys.executable).parent / "gunicorn")

@@ -42,8 +42,10 @@ _READINESS = {
         "status": {"enum": ["ready", "not ready"]},
         "database": {"enum": ["ok", "unreachable"]},
         "migrations": {"enum": ["ok", "behind", "ahead", "other version", "unknown"]},
+        "queue": {"enum": ["ok", "behind", "unknown"]},
+        "workers": {"enum": ["ok", "missing", "unknown"]},
     },
-    "required": ["status", "database", "migrations"],
+    "required": ["status", "database", "migrations", "queue", "workers"],
 }
 
 
@@ -52,7 +54,9 @@ class ReadyView(APIView):
     """Say whether the process can serve: 503 where it cannot.
 
     What it found is a few seconds old at most. On a schema ahead of the code it can,
-    on one that is behind or of another version it cannot.
+    on one that is behind or of another version it cannot. A queue that is behind, where
+    a backtest has waited for a minute, and workers that are missing are told, and no
+    reason for a 503: everything else is served.
     """
 
     authentication_classes = []
@@ -71,6 +75,8 @@ class ReadyView(APIView):
                 "status": "ready" if found.ready else "not ready",
                 "database": found.database,
                 "migrations": found.migrations,
+                "queue": found.queue,
+                "workers": found.workers,
             },
             status=HTTPStatus.OK if found.ready else HTTPStatus.SERVICE_UNAVAILABLE,
         )

@@ -1,0 +1,143 @@
+"""Each record is a line, says which request it belongs to, and holds no secret."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.tokens import token_issue
+from tests.clients import JSONClient, read
+from tests.factories import make_bot
+from tradebot.logs import JSONFormatter, PlainFormatter
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """What is logged, as JSON."""
+    stream = StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JSONFormatter())
+    logging.getLogger().addHandler(handler)
+    yield stream
+    logging.getLogger().removeHandler(handler)
+
+
+def entries(log: StringIO, logger: str = "tradebot.access") -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in log.getvalue().splitlines()]
+    return [entry for entry in found if entry["logger"] == logger]
+
+
+@pytest.mark.alike
+def test_request_is_logged_with_its_number_and_user(
+    api: JSONClient, user: User, log: StringIO
+) -> None:
+    response = api.send("GET", "/auth/me?token=hunter2")
+
+    (entry,) = entries(log)
+    assert entry.pop("ms") >= 0
+    assert entry.pop("time").endswith("+00:00")
+    assert entry.pop("message").startswith("GET /api/v1/auth/me 200 in ")
+    assert entry == {
+        "level": "INFO",
+        "logger": "tradebot.access",
+        "request_id": response.headers["X-Request-ID"],
+        "user_id": user.pk,
+        "client": "127.0.0.1",
+        "method": "GET",
+        "path": "/api/v1/auth/me",
+        "status": 200,
+    }
+
+
+@pytest.mark.alike
+def test_user_of_the_admin_is_logged(admin_client: Client, log: StringIO) -> None:
+    admin_client.get("/admin/")
+
+    assert entries(log)[-1]["user_id"] == User.objects.get().pk
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("8d1f-A_z", True), ("", False), ("a b", False), ("x" * 65, False)],
+)
+def test_number_of_a_client_is_kept_where_it_can_be_one(given: str, kept: bool) -> None:
+    found = Client().get("/health", headers={"X-Request-ID": given})
+
+    assert (found.headers["X-Request-ID"] == given) is kept
+    assert found.headers["X-Request-ID"]
+
+
+@pytest.mark.alike
+def test_records_of_a_request_name_it_and_its_user(
+    api: JSONClient, user: User, log: StringIO
+) -> None:
+    response = api.send("GET", "/trades/0")
+
+    read(response, 404)
+    (entry,) = entries(log, "django.request")
+    assert entry["request_id"] == response.headers["X-Request-ID"]
+    assert (entry["level"], entry["user_id"]) == ("WARNING", user.pk)
+
+
+@pytest.mark.alike
+@pytest.mark.django_db
+def test_path_cannot_forge_a_line(anonymous: JSONClient, log: StringIO) -> None:
+    anonymous.send("GET", "/x%0Aforged")
+
+    assert entries(log)[-1]["path"] == "/api/v1/x%0Aforged"
+
+
+@pytest.mark.alike
+@override_settings(ROOT_URLCONF="tests.api.test_problems")
+def test_failure_is_logged_with_its_traceback_and_no_secret(
+    user: User, log: StringIO
+) -> None:
+    make_bot(user)
+    token = token_issue(user=user, remember=False, now=timezone.now())
+    client = Client(
+        raise_request_exception=False, headers={"Authorization": f"Bearer {token}"}
+    )
+
+    client.get("/api/v1/break/other?token=hunter2")
+
+    entry = entries(log, "django.request")[-1]
+    assert entry["level"] == "ERROR"
+    assert "RuntimeError: the secret reason" in entry["exception"]
+    assert "hunter2" not in log.getvalue()
+    assert token not in log.getvalue()
+
+
+@pytest.mark.alike
+def test_secrets_that_are_sent_are_not_logged(
+    api: JSONClient, anonymous: JSONClient, log: StringIO
+) -> None:
+    logging.getLogger().setLevel(logging.DEBUG)
+    secrets = {"api_key": "hunter2-key", "secret_key": "hunter2-secret"}
+    credentials = {"email": "new@example.com", "password": "Hunter2-password!"}
+
+    api.send("POST", "/api-keys/", secrets)
+    api.send("POST", "/api-keys/", {**secrets, "label": 5})
+    anonymous.send("POST", "/auth/register", credentials)
+    anonymous.send("POST", "/auth/login", {**credentials, "password": "hunter2"})
+    anonymous.send("POST", "/auth/reset-password", {"token": "hunter2-token"})
+
+    logging.getLogger().setLevel(logging.INFO)
+    assert len(entries(log)) == 5
+    assert "hunter2" not in log.getvalue().lower()
+
+
+@pytest.mark.alike
+def test_plain_line_is_to_be_read() -> None:
+    record = logging.LogRecord("bots", logging.INFO, "", 0, "stopped %s", (3,), None)
+    formatter = PlainFormatter("{levelname} {name}: {message}", style="{")
+
+    assert formatter.format(record) == "INFO bots: stopped 3"
