@@ -29,7 +29,7 @@ from trading.engine.candles import Candles
 from trading.engine.metrics import metrics
 from trading.engine.periods import daily_results, monthly_results
 from trading.engine.trades import TradeRecord
-from trading.engine.types import EngineError, Reason
+from trading.engine.types import EngineError, Floats, Ints, Reason
 from trading.models import CandleSeries, Interval, Symbol
 
 _CURVE_POINTS = 1000
@@ -55,7 +55,9 @@ def simulate(run: BacktestRun, say: Callable[[float], None]) -> Backtest:
     except EngineError as error:
         raise RunError(str(error), code="refused") from error
     except MissingCandlesError as error:
-        raise RunError(str(error), code="missing_candles") from error
+        raise RunError(
+            _told(error, request, warmup=strategy.warmup), code="missing_candles"
+        ) from error
     figures = metrics(result)
     return Backtest(
         user_id=run.user_id,
@@ -122,8 +124,7 @@ def _filters(market: str, symbol: str) -> dict[str, Decimal]:
 def _load(request: dict[str, Any], *, warmup: int) -> tuple[CandleSeries, Candles, int]:
     """Return the series, its candles with those before the first day, and that day."""
     length = Interval(request["interval"]).length
-    start = dt.datetime.fromisoformat(request["start_date"]).replace(tzinfo=dt.UTC)
-    end = dt.datetime.fromisoformat(request["end_date"]).replace(tzinfo=dt.UTC)
+    start, end = _midnight(request["start_date"]), _midnight(request["end_date"])
     series = series_find(
         market=request["market_type"],
         symbol=request["symbol"],
@@ -143,13 +144,40 @@ def _load(request: dict[str, Any], *, warmup: int) -> tuple[CandleSeries, Candle
     return series, candles, (start - EPOCH) // dt.timedelta(milliseconds=1)
 
 
+def _told(error: MissingCandlesError, request: dict[str, Any], *, warmup: int) -> str:
+    if error.periods[0].start >= _midnight(request["start_date"]):
+        return str(error)
+    return (
+        f"{error} (The strategy needs {warmup} candles before {request['start_date']}: "
+        "a later first day does too.)"
+    )
+
+
+def _midnight(day: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC)
+
+
 def _curve(result: engine.BacktestResult) -> list[list[float]]:
-    """Return the equity at the closes of bars, as many as a picture can show."""
-    bars = len(result.candles)
-    shown = np.unique(np.linspace(0, bars - 1, min(bars, _CURVE_POINTS)).astype(int))
+    """Return the equity at the closes of bars, as many as a picture can show.
+
+    Of each stretch of bars the lowest and the highest: no drawdown is thinned out.
+    """
+    equity = result.equity[1:]
+    shown = np.arange(len(equity))
+    if len(equity) > _CURVE_POINTS:
+        stretches = np.array_split(shown, _CURVE_POINTS // 2 - 1)
+        ends = [end for bars in stretches for end in _lowest_and_highest(equity, bars)]
+        shown = np.unique([0, *ends, len(equity) - 1])
     times = result.candles.open_time[shown].tolist()
-    equity = result.equity[shown + 1].round(8).tolist()
-    return [list(point) for point in zip(times, equity, strict=True)]
+    return [
+        list(point)
+        for point in zip(times, equity[shown].round(8).tolist(), strict=True)
+    ]
+
+
+def _lowest_and_highest(equity: Floats, bars: Ints) -> tuple[int, int]:
+    values = equity[bars]
+    return int(bars[values.argmin()]), int(bars[values.argmax()])
 
 
 def _trade(record: TradeRecord, leverage: int) -> dict[str, Any]:

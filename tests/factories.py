@@ -60,6 +60,7 @@ def make_backtest(user: User, **values: Any) -> Backtest:
         for field in Backtest._meta.fields
         if isinstance(field, models.FloatField | models.IntegerField)
         and not field.primary_key
+        and not field.null
     }
     return Backtest.objects.create(
         **{

@@ -75,7 +75,10 @@ class PairField(CharField):
 
 
 class BacktestRequest(serializers.Serializer[Any]):
-    """What to try: a strategy's parameters on the candles of some days."""
+    """What to try: a strategy's parameters on the candles of some days.
+
+    ``most_candles`` in the context is another limit than that of the API, or None.
+    """
 
     symbol = PairField(max_length=64)
     interval = ChoiceField(choices=Interval.values)
@@ -103,14 +106,15 @@ class BacktestRequest(serializers.Serializer[Any]):
             raise _refusal("start_date", gettext("This day is not over yet."))
         length = Interval(attrs["interval"]).length
         candles = dt.timedelta(days=(end - start).days + 1) // length
-        if candles > MOST_CANDLES:
+        most = self.context.get("most_candles", MOST_CANDLES)
+        if most is not None and candles > most:
             raise _refusal(
                 "end_date",
                 gettext(
                     "These are %(candles)s candles; at most %(most)s can be tried at "
                     "once. Choose fewer days or a longer interval."
                 )
-                % {"candles": candles, "most": MOST_CANDLES},
+                % {"candles": candles, "most": most},
             )
         return {
             **attrs,
