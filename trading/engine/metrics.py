@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trading.engine.backtest import BacktestResult
+from trading.engine.luck import daily_sharpe
 from trading.engine.periods import day_ends
 from trading.engine.sizing import loss_at_stop
 from trading.engine.trades import Trades
@@ -114,9 +115,8 @@ def sharpe(returns: Floats, *, days_a_year: int = _DAYS_A_YEAR) -> float | None:
 
     None for less than two days, or where all are alike.
     """
-    if len(returns) < 2 or not (deviation := float(returns.std(ddof=1))):
-        return None
-    return float(returns.mean()) / deviation * math.sqrt(days_a_year)
+    ratio = daily_sharpe(returns)
+    return None if ratio is None else ratio * math.sqrt(days_a_year)
 
 
 def sortino(returns: Floats, *, days_a_year: int = _DAYS_A_YEAR) -> float | None:
