@@ -171,7 +171,8 @@ class _Beside:
             process.wait()
 
     def _keep(self, number: int) -> None:
-        command = [sys.executable, "manage.py", "runworker", "--with-parent"]
+        options = [f"--with-parent={os.getpid()}"]
+        command = [sys.executable, "manage.py", "runworker", *options]
         while not self._ending.is_set():
             process = subprocess.Popen(command, cwd=BASE_DIR)  # noqa: S603  # ours
             self._processes[number] = process

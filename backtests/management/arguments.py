@@ -20,16 +20,16 @@ from trading.models import Interval
 _OFF = ("off", "none", "null")
 
 
-def add_request_arguments(parser: CommandParser) -> None:
+def add_request_arguments(parser: CommandParser, *, required: bool = True) -> None:
     """Add what is tried, on which candles."""
     parser.add_argument(
-        "--symbol", type=symbol, required=True, help="For example BTCUSDT."
+        "--symbol", type=symbol, required=required, help="For example BTCUSDT."
     )
     parser.add_argument("--interval", choices=Interval.values, default="1m")
     parser.add_argument(
         "--market", choices=PositionType.values, default=PositionType.SPOT
     )
-    add_period_arguments(parser)
+    add_period_arguments(parser, required=required)
     parser.add_argument(
         "--seed",
         type=int,
@@ -107,7 +107,7 @@ def _days(options: dict[str, Any]) -> Period:
 
 def user_of(email: str) -> User:
     """Return the user with this address; raises CommandError where there is none."""
-    user = User.objects.filter(email__iexact=email).first()
+    user = User.objects.with_email(email).first()
     if user is None:
         raise CommandError(
             f"There is no user {email}; expected the e-mail address of one."

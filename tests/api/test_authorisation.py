@@ -19,7 +19,13 @@ from apikeys.services import api_key_create
 from backtests.runs import run_create
 from bots.models import BotState
 from tests.clients import JSONClient
-from tests.factories import make_backtest, make_bot, make_trade, make_user
+from tests.factories import (
+    make_backtest,
+    make_bot,
+    make_sweep,
+    make_trade,
+    make_user,
+)
 
 pytestmark = [pytest.mark.alike, pytest.mark.django_db]
 
@@ -53,6 +59,7 @@ RUN = {
     "end_date": "2025-02-01",
     "parameters": {},
 }
+SWEEP = {**RUN, "grid": {"ema_fast": [5, 8]}}
 KEY = {"api_key": "new key", "secret_key": "new secret"}
 CREDENTIALS = {"email": "new@example.com", "password": "Correct-Horse-7"}
 
@@ -153,6 +160,12 @@ TABLE: dict[tuple[str, str], list[Row]] = {
     ("backtest-run-list", "GET"): [each(200)],
     ("backtest-run-detail", "GET"): [own(200, pk="run")],
     ("backtest-run-cancel", "POST"): [own(200, pk="run")],
+    ("backtest-sweep", "POST"): [each(202, SWEEP)],  # nobody works on it
+    ("backtest-sweep-list", "GET"): [each(200)],
+    ("backtest-sweep-detail", "GET"): [own(200, pk="sweep")],
+    ("backtest-sweep-detail", "DELETE"): [own(204, pk="sweep")],
+    ("backtest-sweep-cancel", "POST"): [own(200, pk="sweep")],
+    ("backtest-sweep-results", "GET"): [own(200, pk="sweep")],
     ("backtest-cache-info", "GET"): [each(200)],
     ("backtest-cache-clear", "POST"): [each(200)],
     ("backtest-symbols", "GET"): [each(503)],  # no exchange is there to ask
@@ -222,6 +235,7 @@ def ids(users: dict[str, User]) -> dict[str, Any]:
         "trade": make_trade(bot).pk,
         "backtest": make_backtest(owner).pk,
         "run": run_create(user=owner, request={}).pk,
+        "sweep": make_sweep(owner).pk,
         "market_type": "spot",
     }
     for name in USERS:
