@@ -9,7 +9,7 @@ import datetime as dt
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -84,6 +84,7 @@ class _Ground:
     candles: Candles
     days: Days
     windows: list[Window]
+    last_slice: dict[tuple[int, ...], Candles] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sweep: Sweep) -> _Ground:
@@ -113,36 +114,34 @@ class _Ground:
         start = milliseconds(midnight(days.first.isoformat()))
         end = milliseconds(midnight((days.last + dt.timedelta(days=1)).isoformat()))
         first = start - strategy.warmup * self.candles.interval_ms
-        positions = map(self.candles.position_of, (first, end))
-        return decide(strategy, self.candles.slice(*positions), start_ms=start)
+        candles = self._sliced(*map(self.candles.position_of, (first, end)))
+        return decide(strategy, candles, start_ms=start)
+
+    def _sliced(self, *bars: int) -> Candles:
+        """Return the same object for the same bars, which shares their indicators."""
+        if bars not in self.last_slice:
+            self.last_slice.clear()
+            self.last_slice[bars] = self.candles.slice(*bars)
+        return self.last_slice[bars]
 
     def results(self, piece: SweepPiece, say: Say) -> list[SweepResult]:
-        """Try the combinations of a piece; those of one strategy decide once."""
-        setups = [
-            (number, *self.setup(number)) for number in range(piece.start, piece.stop)
+        """Try the combinations of a piece."""
+        setups = {n: self.setup(n) for n in range(piece.start, piece.stop)}
+        whole = self._tried(setups, self.days, say)
+        trained = [self._tried(setups, window.train, say) for window in self.windows]
+        return [
+            SweepResult(
+                sweep_id=self.sweep_id,
+                number=number,
+                parameters=self.combinations[number].swept,
+                score=self.score(whole[number]),
+                metrics=asdict(whole[number]),
+                train_scores=[self.score(one[number]) for one in trained]
+                if self.windows
+                else None,
+            )
+            for number in setups
         ]
-        found = []
-        for strategy, group in groupby(setups, key=lambda setup: setup[1]):
-            rules = {number: rules for number, _, rules in group}
-            whole = self._tried(strategy, rules, self.days, say)
-            trained = [
-                self._tried(strategy, rules, window.train, say)
-                for window in self.windows
-            ]
-            found += [
-                SweepResult(
-                    sweep_id=self.sweep_id,
-                    number=number,
-                    parameters=self.combinations[number].swept,
-                    score=self.score(whole[number]),
-                    metrics=asdict(whole[number]),
-                    train_scores=[self.score(one[number]) for one in trained]
-                    if self.windows
-                    else None,
-                )
-                for number in rules
-            ]
-        return found
 
     def score(self, figures: Metrics) -> float | None:
         """Return what the sweep ranks by; None without a trade."""
@@ -150,13 +149,16 @@ class _Ground:
         return value if figures.total_trades else None
 
     def _tried(
-        self, strategy: Strategy, rules: dict[int, Rules], days: Days, say: Say
+        self, setups: dict[int, tuple[Strategy, Rules]], days: Days, say: Say
     ) -> dict[int, Metrics]:
-        decisions = self.decisions(strategy, days)
-        return {
-            number: metrics(run_decided(decisions, one, progress=lambda _: say()))
-            for number, one in rules.items()
-        }
+        """Run all over the same days; those of one strategy decide once."""
+        found = {}
+        for strategy, group in groupby(setups.items(), key=lambda item: item[1][0]):
+            decisions = self.decisions(strategy, days)
+            for number, (_, rules) in group:
+                result = run_decided(decisions, rules, progress=lambda _: say())
+                found[number] = metrics(result)
+        return found
 
 
 def _check_fingerprint(sweep: Sweep, candles: Candles) -> None:
