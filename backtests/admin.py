@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+from backtests.charts import picture_draw, prices_find
 from backtests.models import Backtest
+from backtests.shapes import as_svg
 from tradebot.adminsite.base import NOTHING, RecordAdmin
 from tradebot.adminsite.filters import AmountRangeFilter
+from trading.candles import EPOCH
+
+_TRADES_SHOWN = 500
+_LOST = format_html(
+    "<p>{}</p>",
+    "The candles of this run are not all stored any more: this is without the price "
+    "and the trades on it.",
+)
 
 
 @admin.register(Backtest)
@@ -57,10 +69,14 @@ class BacktestAdmin(RecordAdmin):
                     "start_date",
                     "end_date",
                     "market_type",
+                    "strategy",
                     "test_mode",
+                    "data_source",
+                    "seed",
                 )
             },
         ),
+        ("Picture", {"fields": ("picture",)}),
         (
             "Result",
             {
@@ -77,20 +93,46 @@ class BacktestAdmin(RecordAdmin):
                 )
             },
         ),
+        ("Figures", {"classes": ("collapse",), "fields": ("metrics_text",)}),
         ("Parameters", {"fields": ("parameters_text",)}),
         ("By month", {"classes": ("collapse",), "fields": ("monthly_results_text",)}),
         ("By day", {"classes": ("collapse",), "fields": ("daily_results_text",)}),
-        ("Dates", {"fields": ("created_at", "updated_at")}),
+        ("Trades", {"classes": ("collapse",), "fields": ("trades_text",)}),
+        (
+            "Record",
+            {"fields": ("engine_version", "fingerprint", "created_at", "updated_at")},
+        ),
     )
-    readonly_fields = ("parameters_text", "monthly_results_text", "daily_results_text")
+    readonly_fields = (
+        "picture",
+        "metrics_text",
+        "parameters_text",
+        "monthly_results_text",
+        "daily_results_text",
+        "trades_text",
+    )
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        # Years of daily results for each row of a list that shows none of them.
+        # Megabytes of results for each row of a list that shows none of them.
         return (
             super()
             .get_queryset(request)
             .defer("parameters", "daily_results", "monthly_results")
+            .defer("metrics", "equity_curve", "trades")
         )
+
+    @admin.display(description="price, equity, drawdown")
+    def picture(self, backtest: Backtest) -> str:
+        prices = prices_find(backtest)
+        drawn = picture_draw(backtest, prices)
+        if drawn is None:
+            return NOTHING
+        lost = "" if prices else _LOST
+        return format_html("{}{}", lost, as_svg(drawn))
+
+    @admin.display(description="figures")
+    def metrics_text(self, backtest: Backtest) -> str:
+        return _indented(backtest.metrics)
 
     @admin.display(description="parameters")
     def parameters_text(self, backtest: Backtest) -> str:
@@ -103,6 +145,27 @@ class BacktestAdmin(RecordAdmin):
     @admin.display(description="daily results")
     def daily_results_text(self, backtest: Backtest) -> str:
         return _indented(backtest.daily_results)
+
+    @admin.display(description="trades")
+    def trades_text(self, backtest: Backtest) -> str:
+        if backtest.trades is None:
+            return NOTHING
+        return render_to_string(
+            "backtests/trades.html",
+            {
+                "trades": [_trade(trade) for trade in backtest.trades[:_TRADES_SHOWN]],
+                "total": len(backtest.trades),
+            },
+        )
+
+
+def _trade(trade: dict[str, Any]) -> dict[str, Any]:
+    """Return a trade with its times as such."""
+    times = {
+        name: EPOCH + dt.timedelta(milliseconds=trade[name])
+        for name in ("entry_time", "exit_time")
+    }
+    return {**trade, **times}
 
 
 def _indented(data: Any) -> str:

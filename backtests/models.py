@@ -1,12 +1,16 @@
 """Backtests: parameters that were tried on past candles, and what came of them.
 
 A run is asked for (``BacktestRun``), waits for a worker and leads to a ``Backtest``.
+Many at once are a ``Sweep``: workers take its pieces, and leave results of each.
 """
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Coalesce
 
 from bots.models import PositionType
 from tradebot.fields import TransactionNow
@@ -142,3 +146,143 @@ class BacktestRun(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.pk}: {self.status}"
+
+
+class SweepQuerySet(models.QuerySet["Sweep"]):
+    def with_tried(self) -> Self:
+        """Annotate how many combinations have been ``tried``."""
+        done = models.Q(pieces__status=SweepPiece.Status.DONE)
+        pieces = models.F("pieces__stop") - models.F("pieces__start")
+        return self.annotate(
+            tried=Coalesce(models.Sum(pieces, filter=done), 0),
+        )
+
+
+class Sweep(models.Model):
+    """A grid of parameters, every combination of which is tried.
+
+    ``request`` is what was asked, valid and with all defaults; it decides about every
+    result. Nobody's (``user`` is null) is what the operator asks for.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="sweeps",
+        null=True,
+        blank=True,
+        db_index=False,
+    )
+    request = models.JSONField()
+    status = models.CharField(choices=Status, default=Status.QUEUED)
+    combinations = models.IntegerField()
+    # Of the candles and the engine: with others a worker does not go on.
+    fingerprint = models.CharField(null=True, blank=True)
+    # What the best is worth, and what walking forward made; once it is done.
+    summary = models.JSONField(null=True, blank=True)
+    error = models.TextField(null=True, blank=True)
+    error_code = models.CharField(null=True, blank=True)
+    created_at = models.DateTimeField(editable=False, db_default=TransactionNow())
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = SweepQuerySet.as_manager()
+
+    class Meta:
+        db_table = "sweeps"
+        indexes = [models.Index(fields=["user"], name="sweeps_user")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    status__in=["queued", "running", "done", "failed", "cancelled"]
+                ),
+                name="sweeps_status",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"sweep {self.pk}: {self.status}"
+
+
+class SweepPiece(models.Model):
+    """Combinations of a sweep that one worker tries, from ``start`` up to ``stop``.
+
+    The last piece has none: it sums up what the others have found.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+
+    sweep = models.ForeignKey(
+        Sweep, on_delete=models.CASCADE, related_name="pieces", db_index=False
+    )
+    start = models.IntegerField()
+    stop = models.IntegerField()
+    status = models.CharField(choices=Status, default=Status.QUEUED)
+    # Who works on it, and when they last said so.
+    worker = models.CharField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    beat_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "sweep_pieces"
+        indexes = [
+            # What workers look for, however many are finished.
+            models.Index(
+                fields=["id"],
+                name="sweep_pieces_open",
+                condition=models.Q(status__in=["queued", "running"]),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sweep", "start"], name="sweep_pieces_start"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=["queued", "running", "done"]),
+                name="sweep_pieces_status",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"piece {self.start}–{self.stop} of sweep {self.sweep_id}"
+
+    @property
+    def is_summary(self) -> bool:
+        return self.start == self.stop
+
+
+class SweepResult(models.Model):
+    """What came of one combination; ``number`` is its place in the grid."""
+
+    sweep = models.ForeignKey(
+        Sweep, on_delete=models.CASCADE, related_name="results", db_index=False
+    )
+    number = models.IntegerField()
+    # Of the grid alone; the others are in the request.
+    parameters = models.JSONField()
+    # The figure that is ranked by; null where there is none.
+    score = models.FloatField(null=True, blank=True)
+    metrics = models.JSONField()
+    # The same figure in each period to train in, where the sweep walks forward.
+    train_scores = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        db_table = "sweep_results"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sweep", "number"], name="sweep_results_number"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"result {self.number} of sweep {self.sweep_id}"

@@ -5,6 +5,7 @@ Percentages here are ratios there: 0.5 is a stop of half a percent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from tradebot.api.fields import (
     IntegerField,
     validate_positive,
 )
+from trading.models import Symbol
 
 if TYPE_CHECKING:
     from trading.engine.rules import Rules
@@ -103,6 +105,43 @@ class ParametersSerializer(serializers.Serializer[Any]):
 
 def _wrong(field: str, message: str) -> serializers.ValidationError:
     return serializers.ValidationError({field: message}, code="inconsistent")
+
+
+def stored_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return checked parameters as they are stored: no types but those of JSON."""
+    return {
+        name: float(value) if isinstance(value, Decimal) else value
+        for name, value in values.items()
+    }
+
+
+def read_parameters(market: str, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored parameters with exact numbers."""
+    serializer = ParametersSerializer(
+        data={name: exact(value) for name, value in stored.items()},
+        context={"market": market},
+    )
+    serializer.is_valid(raise_exception=True)
+    values: dict[str, Any] = serializer.validated_data
+    return values
+
+
+def exact(value: Any) -> Any:
+    """Return a value of JSON as the fields of a serializer take it: floats spelled."""
+    return repr(value) if isinstance(value, float) else value
+
+
+def engine_filters(market: str, symbol: str) -> dict[str, Decimal]:
+    """Return what the exchange wants of an order, as far as it is known here."""
+    row = Symbol.objects.filter(market=market, symbol=symbol).first()
+    if row is None:
+        return {}
+    wanted = {
+        "step": row.step_size,
+        "min_units": row.min_quantity,
+        "min_notional": row.min_notional,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def engine_strategy(values: dict[str, Any]) -> Strategy:

@@ -29,7 +29,7 @@ OPEN = (Status.QUEUED, Status.RUNNING)
 OPEN_PER_USER = 2
 LOST_AFTER = dt.timedelta(minutes=1)
 WAITS_LONG = dt.timedelta(minutes=1)
-_SAY_EVERY_S = 0.5
+SAY_EVERY_S = 0.5
 
 
 class RunError(TradeBotError):
@@ -123,7 +123,7 @@ def run_execute(run: BacktestRun, work: Callable[..., Backtest]) -> None:
 
     def say(progress: float) -> None:
         nonlocal said
-        if time.monotonic() - said < _SAY_EVERY_S:
+        if time.monotonic() - said < SAY_EVERY_S:
             return
         said = time.monotonic()
         _say(run, progress)

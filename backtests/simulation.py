@@ -8,14 +8,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import asdict
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from django.utils import timezone
 
 from backtests.models import Backtest, BacktestRun
-from backtests.parameters import ParametersSerializer, engine_rules, engine_strategy
+from backtests.parameters import (
+    engine_filters,
+    engine_rules,
+    engine_strategy,
+    read_parameters,
+)
 from backtests.runs import RunError
 from trading.candles import (
     EPOCH,
@@ -29,8 +33,8 @@ from trading.engine.candles import Candles
 from trading.engine.metrics import metrics
 from trading.engine.periods import daily_results, monthly_results
 from trading.engine.trades import TradeRecord
-from trading.engine.types import EngineError, Reason
-from trading.models import CandleSeries, Interval, Symbol
+from trading.engine.types import EngineError, Floats, Ints, Reason
+from trading.models import CandleSeries, Interval
 
 _CURVE_POINTS = 1000
 
@@ -42,20 +46,21 @@ def simulate(run: BacktestRun, say: Callable[[float], None]) -> Backtest:
     """
     request = run.request
     market = request["market_type"]
-    values = _parameters(market, request["parameters"])
+    values = read_parameters(market, request["parameters"])
     say(0.0)
     try:
         strategy = engine_strategy(values)
-        rules = engine_rules(market, values, **_filters(market, request["symbol"]))
-        series, candles, start_ms = _load(request, warmup=strategy.warmup)
+        rules = engine_rules(
+            market, values, **engine_filters(market, request["symbol"])
+        )
+        series, candles = load_candles(request, warmup=strategy.warmup)
+        start_ms = milliseconds(midnight(request["start_date"]))
         result = engine.run_backtest(
             strategy, rules, candles, start_ms=start_ms, progress=say
         )
         fingerprint = engine.fingerprint(strategy, rules, candles, start_ms=start_ms)
     except EngineError as error:
         raise RunError(str(error), code="refused") from error
-    except MissingCandlesError as error:
-        raise RunError(str(error), code="missing_candles") from error
     figures = metrics(result)
     return Backtest(
         user_id=run.user_id,
@@ -92,38 +97,15 @@ def simulate(run: BacktestRun, say: Callable[[float], None]) -> Backtest:
     )
 
 
-def _parameters(market: str, stored: dict[str, Any]) -> dict[str, Any]:
-    """Return stored parameters with exact numbers."""
-    serializer = ParametersSerializer(
-        data={
-            name: repr(value) if isinstance(value, float) else value
-            for name, value in stored.items()
-        },
-        context={"market": market},
-    )
-    serializer.is_valid(raise_exception=True)
-    values: dict[str, Any] = serializer.validated_data
-    return values
+def load_candles(
+    request: dict[str, Any], *, warmup: int
+) -> tuple[CandleSeries, Candles]:
+    """Return the series of a request, and its candles with ``warmup`` before them.
 
-
-def _filters(market: str, symbol: str) -> dict[str, Decimal]:
-    """Return what the exchange wants of an order, as far as it is known here."""
-    row = Symbol.objects.filter(market=market, symbol=symbol).first()
-    if row is None:
-        return {}
-    wanted = {
-        "step": row.step_size,
-        "min_units": row.min_quantity,
-        "min_notional": row.min_notional,
-    }
-    return {name: value for name, value in wanted.items() if value is not None}
-
-
-def _load(request: dict[str, Any], *, warmup: int) -> tuple[CandleSeries, Candles, int]:
-    """Return the series, its candles with those before the first day, and that day."""
+    Raises RunError where one is missing that is closed.
+    """
     length = Interval(request["interval"]).length
-    start = dt.datetime.fromisoformat(request["start_date"]).replace(tzinfo=dt.UTC)
-    end = dt.datetime.fromisoformat(request["end_date"]).replace(tzinfo=dt.UTC)
+    start, end = midnight(request["start_date"]), midnight(request["end_date"])
     series = series_find(
         market=request["market_type"],
         symbol=request["symbol"],
@@ -131,8 +113,17 @@ def _load(request: dict[str, Any], *, warmup: int) -> tuple[CandleSeries, Candle
         seed=request.get("seed"),
     )
     closed = EPOCH + (timezone.now() - EPOCH) // length * length
-    end = min(end + dt.timedelta(days=1), closed)
-    columns = candles_read(series, Period(start - warmup * length, end))
+    period = Period(start - warmup * length, min(end + dt.timedelta(days=1), closed))
+    try:
+        columns = candles_read(series, period)
+    except MissingCandlesError as error:
+        told = str(error)
+        if error.periods[0].start < start:
+            told += (
+                f" (The strategy needs {warmup} candles before "
+                f"{request['start_date']}: a later first day does too.)"
+            )
+        raise RunError(told, code="missing_candles") from error
     candles = Candles.of(
         interval=request["interval"],
         **{
@@ -140,16 +131,40 @@ def _load(request: dict[str, Any], *, warmup: int) -> tuple[CandleSeries, Candle
             for name in ("open_time", "open", "high", "low", "close", "volume")
         },
     )
-    return series, candles, (start - EPOCH) // dt.timedelta(milliseconds=1)
+    return series, candles
+
+
+def midnight(day: str) -> dt.datetime:
+    """Return when a day of a request begins."""
+    return dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC)
+
+
+def milliseconds(time: dt.datetime) -> int:
+    """Return a time as the engine has it."""
+    return (time - EPOCH) // dt.timedelta(milliseconds=1)
 
 
 def _curve(result: engine.BacktestResult) -> list[list[float]]:
-    """Return the equity at the closes of bars, as many as a picture can show."""
-    bars = len(result.candles)
-    shown = np.unique(np.linspace(0, bars - 1, min(bars, _CURVE_POINTS)).astype(int))
+    """Return the equity at the closes of bars, as many as a picture can show.
+
+    Of each stretch of bars the lowest and the highest: no drawdown is thinned out.
+    """
+    equity = result.equity[1:]
+    shown = np.arange(len(equity))
+    if len(equity) > _CURVE_POINTS:
+        stretches = np.array_split(shown, _CURVE_POINTS // 2 - 1)
+        ends = [end for bars in stretches for end in _lowest_and_highest(equity, bars)]
+        shown = np.unique([0, *ends, len(equity) - 1])
     times = result.candles.open_time[shown].tolist()
-    equity = result.equity[shown + 1].round(8).tolist()
-    return [list(point) for point in zip(times, equity, strict=True)]
+    return [
+        list(point)
+        for point in zip(times, equity[shown].round(8).tolist(), strict=True)
+    ]
+
+
+def _lowest_and_highest(equity: Floats, bars: Ints) -> tuple[int, int]:
+    values = equity[bars]
+    return int(bars[values.argmin()]), int(bars[values.argmax()])
 
 
 def _trade(record: TradeRecord, leverage: int) -> dict[str, Any]:

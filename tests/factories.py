@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from apikeys.services import api_key_create
-from backtests.models import Backtest, BacktestRun
+from backtests.models import Backtest, BacktestRun, Sweep, SweepResult
 from bots.models import BotConfig, BotState, PositionType
 from trading.models import Symbol, SymbolList, Trade
 from trading.notifications.models import Notification
@@ -61,6 +61,7 @@ def make_backtest(user: User, **values: Any) -> Backtest:
         for field in Backtest._meta.fields
         if isinstance(field, models.FloatField | models.IntegerField)
         and not field.primary_key
+        and not field.null
     }
     return Backtest.objects.create(
         **{
@@ -87,6 +88,17 @@ def make_notification(user: User, **values: Any) -> Notification:
             **values,
         }
     )
+
+
+def make_sweep(user: User, **values: Any) -> Sweep:
+    """Make a sweep of one combination, of which no worker knows."""
+    sweep = Sweep.objects.create(
+        **{"user": user, "request": {}, "combinations": 1, "status": "queued", **values}
+    )
+    SweepResult.objects.create(
+        sweep=sweep, number=0, score=1.5, parameters={"ema_fast": 5}, metrics={}
+    )
+    return sweep
 
 
 def make_symbols() -> None:
@@ -126,4 +138,5 @@ def make_one_of_everything(user: User, number: int = 0) -> dict[str, int]:
         "trades": make_trade(bot, realized_pnl=Decimal(number)).pk,
         "backtest": backtest.pk,
         "backtest/runs": run.pk,
+        "backtest/sweeps": make_sweep(user, status="done").pk,
     }

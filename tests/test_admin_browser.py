@@ -15,6 +15,7 @@ from playwright.sync_api import Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from tests.admin_data import MODELS, PASSWORD, admin_url, make_rows, make_superuser
+from tests.backtests.test_charts import make_candles, make_result
 from tradebot.models import Action, SchemaEvent
 from tradebot.schema.history import History
 
@@ -84,6 +85,8 @@ def test_admin_in_a_browser_complains_of_nothing(
     make_superuser()
     rows = make_rows()
     type(rows.bot)._default_manager.update(is_active=True)
+    make_candles()
+    drawn = make_result(rows.owner)
     group = Group.objects.create(name="helpers")
     History(connection).record(Action.FAKE, "bots", "0001_x")
     event = SchemaEvent.objects.latest("pk")
@@ -104,6 +107,19 @@ def test_admin_in_a_browser_complains_of_nothing(
             visit(admin_url("changelist", model))
         for row in changed:
             visit(admin_url("change", row))
+        visit(admin_url("change", drawn))
+        picture = page.locator("svg.picture")
+        assert picture.locator("path.price, path.equity, path.drawdown").count() == 3
+        box = picture.bounding_box()
+        assert box
+        assert box["width"] > 400
+        assert box["height"] > 250
+        equity = picture.locator("path.equity")
+        colour = "element => getComputedStyle(element).stroke"
+        assert equity.evaluate(colour) == "rgb(37, 99, 168)"  # its style was let in
+        page.click("summary:has-text('Trades')")
+        page.wait_for_selector("td:has-text('LONG')")
+
         visit("/admin/tradebot/schemaevent/schema/")
         visit("/admin/password_change/")
 

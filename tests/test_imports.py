@@ -18,7 +18,7 @@ APPS = ["accounts", "apikeys", "bots", "trading", "backtests"]
 # All that the engine may import but itself: nothing that knows a time or a place.
 ENGINE_IMPORTS = {
     "collections", "dataclasses", "decimal", "enum", "functools", "hashlib", "json",
-    "math", "numba", "numpy", "pathlib", "types", "typing",
+    "math", "numba", "numpy", "pathlib", "statistics", "types", "typing",
 }  # fmt: skip
 
 

@@ -180,7 +180,8 @@ class _Beside:
             process.wait()
 
     def _keep(self, number: int) -> None:
-        command = [sys.executable, "manage.py", "runworker", "--with-parent"]
+        options = [f"--with-parent={os.getpid()}"]
+        command = [sys.executable, "manage.py", "runworker", *options]
         while True:
             with self._beginning:
                 if self._ending.is_set():

@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from backtests.models import Backtest, BacktestRun
-from backtests.parameters import ParametersSerializer
+from backtests.parameters import ParametersSerializer, stored_parameters
 from bots.models import PositionType
 from tradebot.api.fields import (
     MAX_INTEGER,
@@ -75,7 +75,10 @@ class PairField(CharField):
 
 
 class BacktestRequest(serializers.Serializer[Any]):
-    """What to try: a strategy's parameters on the candles of some days."""
+    """What to try: a strategy's parameters on the candles of some days.
+
+    ``most_candles`` in the context is another limit than that of the API, or None.
+    """
 
     symbol = PairField(max_length=64)
     interval = ChoiceField(choices=Interval.values)
@@ -96,45 +99,44 @@ class BacktestRequest(serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return what is stored: with all defaults, and no types but those of JSON."""
+        self.check_days(attrs)
+        return {
+            **attrs,
+            "start_date": attrs["start_date"].isoformat(),
+            "end_date": attrs["end_date"].isoformat(),
+            "seed": attrs.get("seed"),
+            "parameters": _parameters_stored(attrs["market_type"], attrs["parameters"]),
+        }
+
+    def check_days(self, attrs: dict[str, Any]) -> None:
+        """Raise ValidationError where the days cannot be tried."""
         start, end = attrs["start_date"], attrs["end_date"]
         if end < start:
-            raise _refusal("end_date", gettext("This day is before start_date."))
+            raise refusal("end_date", gettext("This day is before start_date."))
         if start >= timezone.now().date():
-            raise _refusal("start_date", gettext("This day is not over yet."))
+            raise refusal("start_date", gettext("This day is not over yet."))
         length = Interval(attrs["interval"]).length
         candles = dt.timedelta(days=(end - start).days + 1) // length
-        if candles > MOST_CANDLES:
-            raise _refusal(
+        most = self.context.get("most_candles", MOST_CANDLES)
+        if most is not None and candles > most:
+            raise refusal(
                 "end_date",
                 gettext(
                     "These are %(candles)s candles; at most %(most)s can be tried at "
                     "once. Choose fewer days or a longer interval."
                 )
-                % {"candles": candles, "most": MOST_CANDLES},
+                % {"candles": candles, "most": most},
             )
-        return {
-            **attrs,
-            "start_date": start.isoformat(),
-            "end_date": end.isoformat(),
-            "seed": attrs.get("seed"),
-            "parameters": _parameters_stored(attrs["market_type"], attrs["parameters"]),
-        }
 
 
 def _parameters_stored(market: str, asked: dict[str, Any]) -> dict[str, Any]:
     known = ParametersSerializer(data=asked, context={"market": market})
     if not known.is_valid():
         raise serializers.ValidationError({"parameters": known.errors})
-    return {
-        **asked,
-        **{
-            name: float(value) if isinstance(value, Decimal) else value
-            for name, value in known.validated_data.items()
-        },
-    }
+    return {**asked, **stored_parameters(known.validated_data)}
 
 
-def _refusal(field: str, message: str) -> serializers.ValidationError:
+def refusal(field: str, message: str) -> serializers.ValidationError:
     return serializers.ValidationError({field: message}, code="refused")
 
 

@@ -2,6 +2,7 @@ from http import HTTPStatus
 
 from django.urls import path
 
+from backtests.api.sweep_views import SweepViewSet
 from backtests.api.views import (
     BacktestViewSet,
     CacheClearView,
@@ -28,6 +29,31 @@ urlpatterns = [
         "backtest/runs/<id:pk>/cancel",
         RunViewSet.as_view({"post": "cancel"}),
         name="backtest-run-cancel",
+    ),
+    path(
+        "backtest/sweep",
+        SweepViewSet.as_view({"post": "create"}),
+        name="backtest-sweep",
+    ),
+    path(
+        "backtest/sweeps",
+        SweepViewSet.as_view({"get": "list"}),
+        name="backtest-sweep-list",
+    ),
+    path(
+        "backtest/sweeps/<id:pk>",
+        SweepViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+        name="backtest-sweep-detail",
+    ),
+    path(
+        "backtest/sweeps/<id:pk>/cancel",
+        SweepViewSet.as_view({"post": "cancel"}, methods_with_body=()),
+        name="backtest-sweep-cancel",
+    ),
+    path(
+        "backtest/sweeps/<id:pk>/results",
+        SweepViewSet.as_view({"get": "results"}),
+        name="backtest-sweep-results",
     ),
     path("backtest/cache/info", CacheInfoView.as_view(), name="backtest-cache-info"),
     path("backtest/cache/clear", CacheClearView.as_view(), name="backtest-cache-clear"),

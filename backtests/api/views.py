@@ -19,6 +19,7 @@ from rest_framework.response import Response
 
 from accounts.api.authentication import caller
 from backtests import runs
+from backtests.api.pagination import NewestPagination
 from backtests.api.serializers import (
     BacktestDeletedAnswer,
     BacktestDetailAnswer,
@@ -38,7 +39,6 @@ from backtests.exports import daily_csv, export_name, monthly_csv, trades_csv
 from backtests.models import Backtest, BacktestRun
 from bots.models import PositionType
 from tradebot.api.languages import language_headers
-from tradebot.api.pagination import HeaderPagination
 from tradebot.api.views import APIView, ListMixin, OwnedViewSet
 from trading.api.views import age_headers, pairs_as_json, symbols_of
 from trading.candles import extent_read
@@ -49,10 +49,6 @@ _ROW_MB = 100 / 2**20  # a candle, with its part of the index
 # How long a request waits for its run: as long as a thread of the server may be held.
 WAIT_S = 10.0
 LOOK_EVERY_S = 0.1
-
-
-class NewestPagination(HeaderPagination):
-    default_limit = 50
 
 
 class BacktestViewSet(ListMixin[Backtest]):

@@ -24,6 +24,7 @@ from tests.factories import (
     make_backtest,
     make_bot,
     make_notification,
+    make_sweep,
     make_trade,
     make_user,
 )
@@ -49,6 +50,7 @@ RUN = {
     "end_date": "2025-02-01",
     "parameters": {},
 }
+SWEEP = {**RUN, "grid": {"ema_fast": [5, 8]}}
 KEY = {"api_key": "new key", "secret_key": "new secret"}
 WEBHOOK = {"url": "https://receiver.example.com/"}
 CREDENTIALS = {"email": "new@example.com", "password": "Correct-Horse-7"}
@@ -157,6 +159,12 @@ TABLE: dict[tuple[str, str], list[Row]] = {
     ("backtest-run-list", "GET"): [each(200)],
     ("backtest-run-detail", "GET"): [own(200, pk="run")],
     ("backtest-run-cancel", "POST"): [own(200, pk="run")],
+    ("backtest-sweep", "POST"): [each(202, SWEEP)],  # nobody works on it
+    ("backtest-sweep-list", "GET"): [each(200)],
+    ("backtest-sweep-detail", "GET"): [own(200, pk="sweep")],
+    ("backtest-sweep-detail", "DELETE"): [own(204, pk="sweep")],
+    ("backtest-sweep-cancel", "POST"): [own(200, pk="sweep")],
+    ("backtest-sweep-results", "GET"): [own(200, pk="sweep")],
     ("backtest-cache-info", "GET"): [each(200)],
     ("backtest-cache-clear", "POST"): [each(200)],
     ("backtest-symbols", "GET"): [each(503)],  # no exchange is there to ask
@@ -228,6 +236,7 @@ def ids(users: dict[str, User]) -> dict[str, Any]:
         "run": run_create(user=owner, request={}).pk,
         "webhook": webhook_save(user=owner, values=WEBHOOK)[0].pk,
         "notification": make_notification(owner).pk,
+        "sweep": make_sweep(owner).pk,
         "market_type": "spot",
     }
     for name in USERS:

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from backtests.models import Backtest
 from tests.admin_data import admin_url, client_of, make_rows, make_superuser
+from tests.backtests.test_charts import TRADE, make_candles, make_result
 from tests.factories import make_backtest, make_user
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +48,9 @@ def test_backtest_without_results_shows_a_dash(superuser: Client) -> None:
 
     text = superuser.get(admin_url("change", backtest)).content.decode()
 
-    assert len(re.findall(r'<div class="readonly [^>]*>-</div>', text)) == 2
+    # Strategy, source, seed, picture, figures, two kinds of results, trades, engine
+    # version, fingerprint.
+    assert len(re.findall(r'<div class="readonly [^>]*>-</div>', text)) == 10
 
 
 @pytest.mark.alike
@@ -57,4 +60,36 @@ def test_list_of_backtests_does_not_fetch_their_results(superuser: Client) -> No
     with CaptureQueriesContext(connection) as queries:
         superuser.get(admin_url("changelist", Backtest))
 
-    assert not [query for query in queries if "daily_results" in query["sql"]]
+    for name in ("daily_results", "equity_curve", '"trades"'):
+        assert not [query for query in queries if name in query["sql"]]
+
+
+@pytest.mark.alike
+def test_backtest_is_drawn_with_its_trades_as_long_as_there_are_candles(
+    superuser: Client,
+) -> None:
+    series = make_candles()
+    page = admin_url("change", make_result(make_user()))
+
+    text = superuser.get(page).content.decode()
+
+    assert 'class="line price"' in text
+    assert "not all stored any more" not in text
+    assert "<td>2025-01-01 01:00</td><td>LONG</td><td>110.0</td>" in text
+    series.delete()
+    text = superuser.get(page).content.decode()
+    assert "not all stored any more" in text
+    assert 'class="line price"' not in text
+    assert 'class="line equity"' in text
+
+
+@pytest.mark.alike
+def test_page_has_the_first_trades_and_says_how_many_there_are(
+    superuser: Client,
+) -> None:
+    page = admin_url("change", make_result(make_user(), trades=[TRADE] * 501))
+
+    text = superuser.get(page).content.decode()
+
+    assert text.count("<td>LONG</td>") == 500
+    assert "The first 500 of 501" in text

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -21,11 +19,8 @@ from backtests.models import Backtest, BacktestRun
 from backtests.runs import RunError, RunLost, run_claim, run_create, run_execute
 from tests.clients import JSONClient, broken_fields, read, read_problem
 from tests.factories import make_backtest, make_user
-from trading.candles import candle_row, candles_store
 from trading.models import CandleSeries, CandleSource
 
-DAY = dt.datetime(2025, 1, 31, tzinfo=dt.UTC)
-HOUR = dt.timedelta(hours=1)
 ASKED: dict[str, Any] = {
     "symbol": "BTC/USDT",
     "interval": "1h",
@@ -34,34 +29,6 @@ ASKED: dict[str, Any] = {
     "parameters": {"strategy": "ema", "rsi_overbought": 95, "note": "mine"},
 }
 Status = BacktestRun.Status
-
-
-@pytest.fixture
-def candles(db: None) -> None:
-    """Waves for ten days, with what the averages need before them."""
-    series = CandleSeries(
-        market="spot", symbol="BTCUSDT", interval="1h", source=CandleSource.IMPORTED
-    )
-
-    def price(hour: int) -> Decimal:
-        return Decimal(f"{100 + 5 * math.sin(hour / 7) + hour / 100:.2f}")
-
-    rows = [
-        candle_row(
-            DAY + hour * HOUR,
-            [
-                str(price(hour)),
-                str(max(price(hour), price(hour + 1)) + 1),
-                str(min(price(hour), price(hour + 1)) - 1),
-                str(price(hour + 1)),
-                "10",
-            ],
-            length=HOUR,
-            now=timezone.now(),
-        )
-        for hour in range(-250, 240)
-    ]
-    candles_store(series, rows)
 
 
 @pytest.fixture

@@ -190,6 +190,26 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
         "request": {"symbol": "BTCUSDT"},
         "started_at": _WHEN,
     },
+    ("backtests", "Sweep"): {
+        "user_id": 1,
+        "request": {"grid": {"ema_fast": [5, 9.5]}},
+        "combinations": 2,
+        "summary": {"ü": None},
+        "started_at": _WHEN,
+    },
+    ("backtests", "SweepPiece"): {
+        "sweep_id": 1,
+        "start": 0,
+        "stop": 2,
+        "beat_at": _WHEN,
+    },
+    ("backtests", "SweepResult"): {
+        "sweep_id": 1,
+        "number": 1,
+        "parameters": {"ema_fast": 9.5},
+        "metrics": {"sharpe": 0.1},
+        "train_scores": [0.1, None],
+    },
     ("admin", "LogEntry"): {
         "user_id": 1,
         "content_type_id": 1,
@@ -208,6 +228,7 @@ _ROWS: dict[tuple[str, str], dict[str, Any]] = {
 _JSON = {
     *("parameters", "daily_results", "monthly_results"),
     *("metrics", "equity_curve", "trades", "request", "permissions"),
+    *("summary", "train_scores"),
     *("email_kinds", "webhook_kinds"),
 }
 

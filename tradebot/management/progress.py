@@ -13,12 +13,18 @@ LINE_EVERY_S = 5.0
 
 
 class Progress:
-    """Work of ``total`` steps, told on a stream such as the ``stderr`` of a command."""
+    """Work of ``total`` steps, told on a stream such as the ``stderr`` of a command.
 
-    def __init__(self, stream: Any, title: str, total: int) -> None:
+    ``things`` are what is counted besides.
+    """
+
+    def __init__(
+        self, stream: Any, title: str, total: int, things: str = "candles"
+    ) -> None:
         self._stream = stream
         self._title = title
         self._total = max(total, 1)
+        self._things = things
         self._began = self._told = time.monotonic()
         self._bar: Bar | None = _bar(stream) if stream.isatty() else None
 
@@ -37,15 +43,15 @@ class Progress:
         if self._bar:
             self._bar.stop()
 
-    def update(self, done: int, candles: int, total: int | None = None) -> None:
-        """Say that so many steps are done, and how many candles that were.
+    def update(self, done: int, things: int, total: int | None = None) -> None:
+        """Say that so many steps are done, and how many things that were.
 
         ``total`` is how many steps there are, where that is known only now.
         """
         self._total = max(total or self._total, 1)
         now = time.monotonic()
-        rate = candles / max(now - self._began, 0.001)
-        note = f"{candles:,} candles, {rate:,.0f}/s"
+        rate = things / max(now - self._began, 0.001)
+        note = f"{things:,} {self._things}, {rate:,.0f}/s"
         if self._bar:
             self._bar.update(
                 self._bar.task_ids[0], completed=done, total=self._total, note=note

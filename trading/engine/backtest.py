@@ -20,7 +20,7 @@ from trading.engine.signals import signals
 from trading.engine.sizing import SizeBy
 from trading.engine.strategies.base import Strategy
 from trading.engine.trades import COLUMNS, Trades
-from trading.engine.types import EngineError, Floats, Signals, Skip
+from trading.engine.types import EngineError, Floats, Skip
 
 # Raise it with every change that can change a figure of a result.
 ENGINE_VERSION = 1
@@ -44,6 +44,14 @@ class BacktestResult:
     skipped: dict[Skip, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decisions:
+    """What a strategy decides on the candles of a run; rules are still to come."""
+
+    candles: Candles  # without the warm-up
+    bars: Bars
+
+
 def run_backtest(
     strategy: Strategy,
     rules: Rules,
@@ -58,6 +66,14 @@ def run_backtest(
     is told now and then how much is done, from 0 to 1; what it raises ends the run.
     Raises EngineError where no candle is left to trade on.
     """
+    decisions = decide(strategy, candles, start_ms=start_ms)
+    return run_decided(decisions, rules, progress=progress)
+
+
+def decide(
+    strategy: Strategy, candles: Candles, *, start_ms: int | None = None
+) -> Decisions:
+    """Take the decisions of a run, which can be followed by many rules."""
     first = 0 if start_ms is None else candles.position_of(start_ms)
     if first == len(candles):
         raise EngineError(
@@ -69,9 +85,25 @@ def run_backtest(
     # Carried out one bar after it was taken: the first one by the last of the warm-up.
     taken = signals(strategy, candles)[max(first - 1, 0) : -1]
     decided[len(traded) - len(taken) :] = taken
-    equity, trades, skipped = _simulated(traded, decided, rules, progress)
+    prices = (traded.open, traded.high, traded.low, traded.close)
+    bars = Bars(
+        int(traded.open_time[0]),
+        traded.interval_ms,
+        *map(column, (*prices, decided)),
+    )
+    return Decisions(candles=traded, bars=bars)
+
+
+def run_decided(
+    decisions: Decisions,
+    rules: Rules,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> BacktestResult:
+    """Simulate decisions that were taken; otherwise as ``run_backtest``."""
+    equity, trades, skipped = _simulated(decisions, rules, progress)
     return BacktestResult(
-        candles=traded,
+        candles=decisions.candles,
         rules=rules,
         equity=equity,
         trades=trades,
@@ -98,16 +130,11 @@ def fingerprint(
 
 
 def _simulated(
-    candles: Candles,
-    decided: Signals,
+    decisions: Decisions,
     rules: Rules,
     progress: Callable[[float], None] | None,
 ) -> tuple[Floats, Trades, dict[Skip, int]]:
-    bars = Bars(
-        int(candles.open_time[0]),
-        candles.interval_ms,
-        *map(column, (candles.open, candles.high, candles.low, candles.close, decided)),
-    )
+    candles, bars = decisions.candles, decisions.bars
     setup = kernel_setup(rules)
     capital = float(rules.initial_capital)
     equity = column(np.full(len(candles) + 1, capital))

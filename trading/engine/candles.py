@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trading.engine.types import DAY_MS, EngineError, Floats, Ints, Mask
 
+Computed = TypeVar("Computed")
+
+_KEPT = 32  # indicators, each as large as a column
 _MINUTE_MS = 60_000
 INTERVALS_MS = {
     "1m": _MINUTE_MS,
@@ -44,6 +47,7 @@ class Candles:
     low: Floats
     close: Floats
     volume: Floats
+    _computed: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(
@@ -104,6 +108,23 @@ class Candles:
     def position_of(self, time_ms: int) -> int:
         """Return the index of the first bar that opens at ``time_ms`` or later."""
         return int(np.searchsorted(self.open_time, time_ms))
+
+    def computed(
+        self, indicator: Callable[..., Computed], name: str, *parameters: int
+    ) -> Computed:
+        """Return an indicator of a column; strategies share those computed last.
+
+        What is returned must not be written to.
+        """
+        key = indicator, name, parameters
+        if key in self._computed:
+            found: Computed = self._computed.pop(key)
+        else:
+            found = indicator(getattr(self, name), *parameters)
+        while len(self._computed) >= _KEPT:
+            self._computed.pop(next(iter(self._computed)))
+        self._computed[key] = found
+        return found
 
     def digest(self) -> str:
         """Return what tells these candles from any others: a SHA-256 in hex."""

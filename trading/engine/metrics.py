@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from trading.engine.backtest import BacktestResult
+from trading.engine.luck import daily_sharpe
 from trading.engine.periods import day_ends
 from trading.engine.sizing import loss_at_stop
 from trading.engine.trades import Trades
 from trading.engine.types import DAY_MS, Floats, Mask, Reason
 
-_DAYS_A_YEAR = 365  # there is trading on every day
+DAYS_A_YEAR = 365  # there is trading on every day
 _SHORTEST_CAGR = 30  # days; a lucky day is no rate of growth
 
 
@@ -109,17 +110,16 @@ def max_drawdown(equity: Floats) -> float:
     return float(left.min() - 1) * 100
 
 
-def sharpe(returns: Floats, *, days_a_year: int = _DAYS_A_YEAR) -> float | None:
+def sharpe(returns: Floats, *, days_a_year: int = DAYS_A_YEAR) -> float | None:
     """Return mean through sample deviation of daily returns, annualised.
 
     None for less than two days, or where all are alike.
     """
-    if len(returns) < 2 or not (deviation := float(returns.std(ddof=1))):
-        return None
-    return float(returns.mean()) / deviation * math.sqrt(days_a_year)
+    ratio = daily_sharpe(returns)
+    return None if ratio is None else ratio * math.sqrt(days_a_year)
 
 
-def sortino(returns: Floats, *, days_a_year: int = _DAYS_A_YEAR) -> float | None:
+def sortino(returns: Floats, *, days_a_year: int = DAYS_A_YEAR) -> float | None:
     """Return mean through downside deviation of daily returns, annualised.
 
     The latter is √mean(min(r, 0)²) over all days. None where no day lost.
@@ -134,7 +134,7 @@ def _cagr(initial: float, final: float, length_ms: int) -> float | None:
     days = length_ms / DAY_MS
     if days < _SHORTEST_CAGR or final <= 0:
         return None
-    return float((final / initial) ** (_DAYS_A_YEAR / days) - 1) * 100
+    return float((final / initial) ** (DAYS_A_YEAR / days) - 1) * 100
 
 
 def _effective_risk(backtest: BacktestResult) -> float | None:

@@ -26,12 +26,12 @@ def add_series_arguments(parser: CommandParser, *, required: bool = True) -> Non
     parser.add_argument("--interval", choices=Interval.values, required=required)
 
 
-def add_period_arguments(parser: CommandParser) -> None:
+def add_period_arguments(parser: CommandParser, *, required: bool = True) -> None:
     """Add ``--from`` and ``--to``."""
     parser.add_argument(
         "--from",
         type=utc_time,
-        required=True,
+        required=required,
         dest="start",
         metavar="TIME",
         help="The first candle: a day, or a time such as 2025-01-01T12:00, UTC.",

@@ -1,4 +1,4 @@
-"""Run the backtests that were asked for."""
+"""Run the backtests that were asked for, and the pieces of sweeps."""
 
 from __future__ import annotations
 
@@ -6,14 +6,24 @@ import os
 import signal
 import socket
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 from django.db import DatabaseError, connection
 
-from backtests.models import BacktestRun
+from backtests.models import Sweep
 from backtests.runs import RunLost, run_claim, run_execute, run_release
+from backtests.sweeps import (
+    OPEN,
+    PieceLost,
+    piece_claim,
+    piece_execute,
+    piece_release,
+)
 from tradebot.management.base import DataCommand
+
+if TYPE_CHECKING:
+    from backtests.sweep_simulation import SweepWorker
 
 LOOK_EVERY_S = 0.2
 RETRY_AFTER_S = 5.0
@@ -25,9 +35,10 @@ class Stopping(BaseException):
 
 class Command(DataCommand):
     help = (
-        "Runs the backtests that users ask for, one after the other. As many workers "
-        "as there are processors can run beside each other, on several machines too. "
-        "Ends at SIGTERM; what it was at, another worker begins anew."
+        "Runs the backtests that users ask for, one after the other, and the pieces of "
+        "sweeps where no backtest waits. As many workers as there are processors can "
+        "run beside each other, on several machines too. Ends at SIGTERM; what it was "
+        "at, another worker begins anew."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,20 +46,32 @@ class Command(DataCommand):
             "--once", action="store_true", help="End when nothing is waiting."
         )
         parser.add_argument(
+            "--sweep",
+            type=int,
+            metavar="ID",
+            help="Work on this sweep and on nothing else, until it has ended.",
+        )
+        parser.add_argument(
             "--with-parent",
-            action="store_true",
-            help="End when the process that started this one has ended.",
+            type=int,
+            metavar="PID",
+            # Not asked for here: it may have ended before this process got so far.
+            help="End when the process of this id, that started this one, has ended.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        worker = f"{socket.gethostname()}:{os.getpid()}"
-        parent = os.getppid()
-        signal.signal(signal.SIGTERM, _stop)
+        # NumPy comes with it.
+        from backtests.sweep_simulation import SweepWorker
+
+        worker = worker_name()
+        sweeps = SweepWorker()
+        parent = options["with_parent"]
+        signal.signal(signal.SIGTERM, stop)
         try:
-            while not options["with_parent"] or os.getppid() == parent:
-                if self._work(worker):
+            while parent is None or os.getppid() == parent:
+                if self._work(worker, sweeps, options["sweep"]):
                     continue
-                if options["once"]:
+                if options["once"] or _has_ended(options["sweep"]):
                     return
                 time.sleep(LOOK_EVERY_S)
         except (Stopping, KeyboardInterrupt):
@@ -56,16 +79,12 @@ class Command(DataCommand):
         finally:
             connection.close()
 
-    def _work(self, worker: str) -> bool:
-        """Work on one run; say whether there was one."""
-        # NumPy and the candles come with it.
-        from backtests.simulation import simulate
-
+    def _work(self, worker: str, sweeps: SweepWorker, sweep_id: int | None) -> bool:
+        """Work on one run or piece; say whether there was one."""
         try:
-            run = run_claim(worker=worker)
-            if run is None:
-                return False
-            self._execute(run, simulate)
+            if sweep_id is None and self._run(worker):
+                return True
+            return self._piece(worker, sweeps, sweep_id)
         except DatabaseError as error:
             connection.close()
             reason = str(error).partition("\n")[0]
@@ -76,19 +95,53 @@ class Command(DataCommand):
             time.sleep(RETRY_AFTER_S)
         return True
 
-    def _execute(self, run: BacktestRun, simulate: Any) -> None:
+    def _run(self, worker: str) -> bool:
+        from backtests.simulation import simulate
+
+        run = run_claim(worker=worker)
+        if run is None:
+            return False
         self.stdout.write(f"Run {run.pk} begins.")
         try:
             run_execute(run, simulate)
         except RunLost:
             self.stderr.write(f"Run {run.pk} has been taken over by another worker.")
-            return
+            return True
         except (Stopping, KeyboardInterrupt):
             run_release(run)
             raise
         run.refresh_from_db()
         self.stdout.write(f"Run {run.pk}: {run.status}.")
+        return True
+
+    def _piece(self, worker: str, sweeps: SweepWorker, sweep_id: int | None) -> bool:
+        sweep = None if sweep_id is None else Sweep(pk=sweep_id)
+        piece = piece_claim(worker=worker, sweep=sweep)
+        if piece is None:
+            return False
+        try:
+            piece_execute(piece, sweeps.work)
+        except PieceLost:
+            self.stderr.write(f"Somebody else has {piece} now.")
+        except (Stopping, KeyboardInterrupt):
+            piece_release(piece)
+            raise
+        else:
+            self.stdout.write(f"Worked on {piece}.")
+        return True
 
 
-def _stop(*args: Any) -> None:
+def _has_ended(sweep_id: int | None) -> bool:
+    if sweep_id is None:
+        return False
+    return not Sweep.objects.filter(pk=sweep_id, status__in=OPEN).exists()
+
+
+def worker_name() -> str:
+    """Return what tells this process from other workers."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def stop(*args: Any) -> None:
+    """End the process in order: a handler of signals."""
     raise Stopping

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.trading.engine.bars import FLAT_BAR, NEW_YEAR_MS, candles
+from trading.engine import indicators
 from trading.engine.candles import Candles
 from trading.engine.types import EngineError
 
@@ -113,3 +114,18 @@ def test_digest_tells_candles_apart() -> None:
         candles(FLAT_BAR, FLAT_BAR, volume=np.array([1, 2])),
     ]
     assert len({made.digest(), *(other.digest() for other in others)}) == 5
+
+
+def test_indicators_computed_last_are_shared_and_old_ones_go() -> None:
+    bars = candles(*[FLAT_BAR] * 60)
+
+    first = bars.computed(indicators.ema, "close", 2)
+
+    assert bars.computed(indicators.ema, "close", 2) is first
+    assert bars.computed(indicators.ema, "open", 2) is not first
+    assert bars.computed(indicators.sma, "close", 2) is not first
+    for period in range(3, 50):
+        bars.computed(indicators.ema, "close", period)
+    again = bars.computed(indicators.ema, "close", 2)
+    assert again is not first
+    np.testing.assert_array_equal(again, first)

@@ -30,9 +30,9 @@ class Ema(EmaRsiParameters):
 
     def inputs(self, candles: Candles) -> EmaInputs:
         return EmaInputs(
-            fast=indicators.ema(candles.close, self.ema_fast),
-            slow=indicators.ema(candles.close, self.ema_slow),
-            rsi=indicators.rsi(candles.close, self.rsi_period),
+            fast=candles.computed(indicators.ema, "close", self.ema_fast),
+            slow=candles.computed(indicators.ema, "close", self.ema_slow),
+            rsi=candles.computed(indicators.rsi, "close", self.rsi_period),
         )
 
     def decide(self, now: EmaInputs, before: EmaInputs) -> tuple[Mask, Mask]:

@@ -39,17 +39,19 @@ class Multi(EmaRsiParameters):
     name: ClassVar[str] = "multi"
 
     def inputs(self, candles: Candles) -> MultiInputs:
-        lower, middle, upper = indicators.bollinger(candles.close)
-        volatility = indicators.volatility(candles.close)
+        lower, middle, upper = candles.computed(indicators.bollinger, "close")
+        volatility = candles.computed(indicators.volatility, "close")
         with np.errstate(divide="ignore", invalid="ignore"):
             # Where nothing was traded for 20 bars it is not defined.
-            volume_ratio = candles.volume / indicators.sma(candles.volume, 20)
+            volume_ratio = candles.volume / candles.computed(
+                indicators.sma, "volume", 20
+            )
         return MultiInputs(
             close=candles.close,
-            fast=indicators.ema(candles.close, self.ema_fast),
-            slow=indicators.ema(candles.close, self.ema_slow),
-            rsi=indicators.rsi(candles.close, self.rsi_period),
-            macd=indicators.macd_histogram(candles.close),
+            fast=candles.computed(indicators.ema, "close", self.ema_fast),
+            slow=candles.computed(indicators.ema, "close", self.ema_slow),
+            rsi=candles.computed(indicators.rsi, "close", self.rsi_period),
+            macd=candles.computed(indicators.macd_histogram, "close"),
             band_middle=middle,
             band_upper=upper,
             band_width=upper - lower,
