@@ -29,7 +29,7 @@ def instructions() -> list[str]:
 @pytest.mark.sqlite
 def test_compose_waits_for_the_database(compose: Any) -> None:
     db = compose["services"]["db"]
-    for name in ("web", "stream", "worker"):
+    for name in ("web", "stream", "worker", "bots"):
         depends_on = compose["services"][name]["depends_on"]
         assert depends_on == {"db": {"condition": "service_healthy"}}
     assert db["healthcheck"]["test"][1] == "pg_isready"
@@ -57,11 +57,15 @@ def test_compose_serves_streams_where_they_hold_no_thread(compose: Any) -> None:
 
 
 @pytest.mark.sqlite
-def test_compose_runs_backtests_in_a_container_of_their_own(compose: Any) -> None:
+def test_compose_runs_backtests_and_bots_in_containers_of_their_own(
+    compose: Any,
+) -> None:
     services = compose["services"]
     for name in ("web", "stream"):
         assert services[name]["environment"]["BACKTEST_WORKERS"] == 0
+        assert services[name]["environment"]["BOT_RUNNERS"] == 0
     assert services["worker"]["command"] == ["python", "manage.py", "runworker"]
+    assert services["bots"]["command"] == ["python", "manage.py", "runbots"]
 
 
 @pytest.mark.sqlite
@@ -73,7 +77,7 @@ def test_compose_trusts_its_own_network_only(compose: Any) -> None:
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize("name", ["web", "stream", "worker", "proxy"])
+@pytest.mark.parametrize("name", ["web", "stream", "worker", "bots", "proxy"])
 def test_compose_confines_the_servers(compose: Any, name: str) -> None:
     service = compose["services"][name]
     assert service["read_only"] is True
@@ -87,7 +91,7 @@ def test_compose_confines_the_servers(compose: Any, name: str) -> None:
 def test_compose_takes_its_password_from_env_and_refuses_none(compose: Any) -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     assert text.count("POSTGRES_PASSWORD") == 1 + text.count("${POSTGRES_PASSWORD:?")
-    for name in ("web", "stream", "worker"):
+    for name in ("web", "stream", "worker", "bots"):
         service = compose["services"][name]
         assert service["env_file"] == ".env"
         # Over what .env may say for a server outside of the container.

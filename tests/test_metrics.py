@@ -70,6 +70,7 @@ def test_figures_of_all_processes_are_added_up(
         "TMPDIR": str(tmp_path),
         "WEB_CONCURRENCY": "2",
         "BACKTEST_WORKERS": "0",
+        "BOT_RUNNERS": "0",
     }
     command = ["gunicorn", "-c", "tradebot/gunicorn_config.py"]
     with serving(tmp_path, command, **settings) as server:

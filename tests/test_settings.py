@@ -95,6 +95,7 @@ MALFORMED = [
     ("WEB_THREADS", "four"),
     ("WEB_WORKER", "threads"),
     ("BACKTEST_WORKERS", "some"),
+    ("BOT_RUNNERS", "-1"),
     ("WEBHOOK_ALLOWED_NETWORKS", "receiver.example.com"),
     ("WEBHOOK_ALLOWED_NETWORKS", "192.168.1.1/24"),
 ]

@@ -23,6 +23,7 @@ try:
         BACKTEST_WORKERS,
         BASE_DIR,
         BIND,
+        BOT_RUNNERS,
         DATABASES,
         LOGGING,
         METRICS_TOKEN,
@@ -162,14 +163,15 @@ def _check_address(server: Any) -> None:
 
 
 class _Beside:
-    """Processes of ``runworker`` beside the server: begun again when they end."""
+    """Processes of commands beside the server: begun again when they end."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, commands: list[str]) -> None:
         self._ending = threading.Event()
         self._beginning = threading.Lock()  # none begins once they are ending
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
-        for number in range(count):
-            threading.Thread(target=self._keep, args=(number,), daemon=True).start()
+        for number, command in enumerate(commands):
+            arguments = (number, command)
+            threading.Thread(target=self._keep, args=arguments, daemon=True).start()
 
     def end(self) -> None:
         with self._beginning:
@@ -179,9 +181,9 @@ class _Beside:
         for process in self._processes.values():
             process.wait()
 
-    def _keep(self, number: int) -> None:
+    def _keep(self, number: int, name: str) -> None:
         options = [f"--with-parent={os.getpid()}"]
-        command = [sys.executable, "manage.py", "runworker", *options]
+        command = [sys.executable, "manage.py", name, *options]
         while True:
             with self._beginning:
                 if self._ending.is_set():
@@ -203,7 +205,8 @@ def on_exit(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    _beside.append(_Beside(BACKTEST_WORKERS))
+    workers, runners = ["runworker"] * BACKTEST_WORKERS, ["runbots"] * BOT_RUNNERS
+    _beside.append(_Beside([*workers, *runners]))
     host, _, port = BIND.rpartition(":")
     site = f"http://{'localhost' if host in ('0.0.0.0', '[::]') else host}:{port}"  # noqa: S104 -- compared, not bound
     server.log.info("Admin: %s/admin/", site)

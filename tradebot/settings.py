@@ -201,6 +201,8 @@ WEB_THREADS = env.integer("WEB_THREADS", default=8)
 
 # Processes beside the server that run backtests; 0 where runworker is run elsewhere.
 BACKTEST_WORKERS = env.integer("BACKTEST_WORKERS", default=1, minimum=0)
+# Processes beside the server that run bots.
+BOT_RUNNERS = env.integer("BOT_RUNNERS", default=1, minimum=0)
 
 # --- Applications -----------------------------------------------------------------
 
