@@ -282,17 +282,12 @@ def _store(looks: Sequence[Look], *, now: dt.datetime) -> None:
         _finish(look, now)
         states.append(_state(look, pnl.get(look.bot.pk), now))
         _tell(look, before.get(look.bot.pk))
-    BotRun.objects.bulk_update(
+    # Not bulk_update, which takes a millisecond a row. All of them are there, locked.
+    BotRun.objects.bulk_create(
         [look.run for look in ours],
-        [
-            "due_at",
-            "leased_until",
-            "decided_at",
-            "day",
-            "day_equity",
-            "day_entries",
-            "failures",
-        ],
+        update_conflicts=True,
+        unique_fields=["bot"],
+        update_fields=_RUN_FIELDS,
     )
     closed = [look.run.pk for look in ours if look.run.is_closing and not look.position]
     if closed:
@@ -358,6 +353,15 @@ def _next_close(look: Look, now: dt.datetime) -> dt.datetime:
     return now - (now - EPOCH) % length + length
 
 
+_RUN_FIELDS = [
+    "due_at",
+    "leased_until",
+    "decided_at",
+    "day",
+    "day_equity",
+    "day_entries",
+    "failures",
+]
 _STATE_FIELDS = [
     "status",
     "reason",
