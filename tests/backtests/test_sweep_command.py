@@ -63,6 +63,9 @@ def test_command_ranks_walks_forward_and_warns(user: User) -> None:
     assert lines[2].endswith(told)
     assert "  2025-02-04–2025-02-06" in text
     assert "Attention: The best of many is partly luck." in text
+    low, high = made.summary["luck"]["sharpe_interval"]
+    assert f"95 % {low:,.2f} to {high:,.2f}, by a bootstrap of 10 days" in text
+    assert low < made.summary["luck"]["sharpe"] < high
     shown = json.loads(sweep(f"--show={made.pk}", "--json"))
     assert shown["results"][0]["number"] == best.number
     assert shown["summary"] == made.summary

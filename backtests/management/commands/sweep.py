@@ -209,6 +209,13 @@ class Command(DataCommand):
             return
         if walked := sweep.summary["walk_forward"]:
             self._tell_walk(walked)
+        luck = sweep.summary["luck"]
+        if luck and luck["sharpe_interval"]:
+            low, high = luck["sharpe_interval"]
+            self.stdout.write(
+                f"Sharpe ratio of the best: {luck['sharpe']:,.2f}; with confidence of "
+                f"95 % {low:,.2f} to {high:,.2f}, by a bootstrap of {luck['days']} days"
+            )
         for warning in sweep_warnings(sweep):
             self.stdout.write(f"Attention: {warning}")
 
