@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -63,6 +64,10 @@ def test_command_ranks_walks_forward_and_warns(user: User) -> None:
     assert lines[2].endswith(told)
     assert "  2025-02-04–2025-02-06" in text
     assert "Attention: The best of many is partly luck." in text
+    luck = (made.summary or {})["luck"]
+    low, high = luck["sharpe_interval"]
+    assert f"95 % {low:,.2f} to {high:,.2f}, by a bootstrap of 10 days" in text
+    assert low < luck["sharpe"] < high
     shown = json.loads(sweep(f"--show={made.pk}", "--json"))
     assert shown["results"][0]["number"] == best.number
     assert shown["summary"] == made.summary
@@ -230,6 +235,27 @@ def _helpers_of(database: dict[str, str]) -> list[str]:
         ):
             found.append(path.name)
     return found
+
+
+def test_command_that_only_waits_can_be_stopped(database: dict[str, str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "sweep", *LONG, "--jobs=0"],
+        cwd=ROOT,
+        env=environment(**database),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: Sweep.objects.exists() or process.poll() is not None)
+    time.sleep(1)
+
+    process.send_signal(signal.SIGINT)
+
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert re.search(
+        r"CommandError: Stopped\. .* --resume \d+ goes on\.$", told.strip()
+    )
+    assert "Traceback" not in told
 
 
 def test_workers_of_other_machines_take_part(database: dict[str, str]) -> None:

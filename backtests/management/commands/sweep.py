@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentTypeError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -32,9 +32,10 @@ from backtests.management.arguments import (
     user_of,
 )
 from backtests.management.commands.runworker import Stopping, stop, worker_name
-from backtests.models import Sweep
+from backtests.models import Sweep, SweepPiece
 from backtests.sweeps import (
     OPEN,
+    Found,
     PieceLost,
     piece_claim,
     piece_execute,
@@ -171,26 +172,25 @@ class Command(DataCommand):
         worker, sweeps = worker_name(), SweepWorker()
         title = f"Sweep {sweep.pk}"
         signal.signal(signal.SIGTERM, stop)
-        with (
-            _helpers(sweep, jobs - 1),
-            Progress(self.stderr, title, sweep.combinations, "backtests") as progress,
-        ):
-            while (found := _sweep(sweep.pk)).status in OPEN:
+        try:
+            with (
+                _helpers(sweep, jobs - 1),
+                Progress(
+                    self.stderr, title, sweep.combinations, "backtests"
+                ) as progress,
+            ):
+                while (found := _sweep(sweep.pk)).status in OPEN:
+                    progress.update(found.tried, found.tried)
+                    piece = piece_claim(worker=worker, sweep=sweep) if jobs else None
+                    if piece is None:
+                        time.sleep(_LOOK_EVERY_S)
+                    else:
+                        _execute(piece, sweeps.work)
                 progress.update(found.tried, found.tried)
-                piece = piece_claim(worker=worker, sweep=sweep) if jobs else None
-                if piece is None:
-                    time.sleep(_LOOK_EVERY_S)
-                    continue
-                try:
-                    piece_execute(piece, sweeps.work)
-                except PieceLost:
-                    continue  # whoever has it now goes on
-                except (Stopping, KeyboardInterrupt) as signalled:
-                    piece_release(piece)
-                    raise CommandError(
-                        f"Stopped. manage.py sweep --resume {sweep.pk} goes on."
-                    ) from signalled
-            progress.update(found.tried, found.tried)
+        except (Stopping, KeyboardInterrupt) as signalled:
+            raise CommandError(
+                f"Stopped. manage.py sweep --resume {sweep.pk} goes on."
+            ) from signalled
 
     def _tell(self, sweep: Any, top: int) -> None:
         request = sweep.request
@@ -209,6 +209,13 @@ class Command(DataCommand):
             return
         if walked := sweep.summary["walk_forward"]:
             self._tell_walk(walked)
+        luck = sweep.summary["luck"]
+        if luck and luck["sharpe_interval"]:
+            low, high = luck["sharpe_interval"]
+            self.stdout.write(
+                f"Sharpe ratio of the best: {luck['sharpe']:,.2f}; with confidence of "
+                f"95 % {low:,.2f} to {high:,.2f}, by a bootstrap of {luck['days']} days"
+            )
         for warning in sweep_warnings(sweep):
             self.stdout.write(f"Attention: {warning}")
 
@@ -225,6 +232,16 @@ class Command(DataCommand):
             f"  In all{'':16}{'':14}{_cell(walked['sharpe'])}"
             f"{walked['total_return']:>11,.2f} %"
         )
+
+
+def _execute(piece: SweepPiece, work: Callable[..., Found]) -> None:
+    try:
+        piece_execute(piece, work)
+    except PieceLost:
+        pass  # whoever has it now goes on
+    except (Stopping, KeyboardInterrupt):
+        piece_release(piece)
+        raise
 
 
 @contextmanager
