@@ -4,8 +4,9 @@
 
 One worker of gunicorn with the settings it has by default, on PostgreSQL, and none for
 backtests, which would begin meanwhile. Four connections log in, each as a user of its
-own, with bcrypt at the cost of the product; a fifth asks ``/health`` twenty times a second. Prints the waits of that one and the
-log-ins in a second; the environment's WEB_THREADS and PASSWORD_HASHER are handed on.
+own, with bcrypt at the cost of the product; a fifth asks ``/health`` twenty times a
+second. Prints the waits of that one and the log-ins in a second; the environment's
+WEB_THREADS and PASSWORD_HASHER are handed on.
 """
 
 from __future__ import annotations
