@@ -3,8 +3,8 @@
 ``settings.PASSWORD_HASHER`` chooses for new passwords. Both kinds let their owners in,
 and a log-in turns the hash into one of the chosen kind.
 
-Hashing takes time by intent. It is done by threads of a lower priority, as many as
-there are processors, so that those who log in hold up nobody else.
+Hashing takes time by intent. It is done by threads of a lower priority, which leave a
+processor free, so that those who log in hold up nobody else.
 """
 
 from __future__ import annotations
@@ -36,9 +36,12 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), lower)
 
 
-# Both kinds release the interpreter's lock while they hash.
+# Both kinds release the interpreter's lock while they hash, but want it at the end of
+# each: a thread that has it and no processor, at its priority, holds up all the others.
 _threads = ThreadPoolExecutor(
-    os.cpu_count(), thread_name_prefix="hashing", initializer=_step_back
+    max(((os.cpu_count() or 1) - 1) // settings.WEB_CONCURRENCY, 1),
+    thread_name_prefix="hashing",
+    initializer=_step_back,
 )
 
 

@@ -8,6 +8,9 @@ import shutil
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -96,6 +99,44 @@ def test_entrypoint_at_sigterm_answers_the_request_in_flight(
             client.sendall(body[10:])
             assert answer(client).status == 200  # the form, with its error
         assert server.process.wait(timeout=10) == 0
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("kind", ["asgi", "gthread"])
+def test_server_at_sigterm_answers_all_who_have_connected(
+    kind: str, tmp_path: Path, migrated_database: BaseDatabaseWrapper
+) -> None:
+    settings = {
+        **SETTINGS,
+        "BACKTEST_WORKERS": "0",
+        "DATABASE_URL": database_url(migrated_database),
+        "WEB_WORKER": kind,
+    }
+    with serving(tmp_path, COMMAND, **settings) as server:
+        server.get("/health")
+
+        def ask_until_refused(_: int) -> list[int]:
+            statuses: list[int] = []
+            while True:
+                http = HTTPConnection("127.0.0.1", server.port, timeout=30)
+                try:
+                    http.connect()
+                except ConnectionRefusedError:
+                    return statuses
+                with closing(http), suppress(ConnectionResetError):
+                    statuses.append(0)
+                    http.request("GET", "/health", headers={"Connection": "close"})
+                    statuses[-1] = http.getresponse().status
+
+        with ThreadPoolExecutor(8) as threads:
+            asked = threads.map(ask_until_refused, range(8))
+            time.sleep(1)
+            server.process.terminate()
+            statuses = [status for each in asked for status in each]
+        assert server.process.wait(timeout=30) == 0
+    assert statuses.count(200) > 8
+    # Who connects between the last look and the close: a matter of microseconds.
+    assert statuses.count(0) <= 1
 
 
 def test_entrypoint_without_database_server_stops_with_one_sentence(

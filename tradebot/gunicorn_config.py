@@ -48,7 +48,7 @@ if WEB_WORKER == "asgi":
     worker_class = "tradebot.gunicorn_worker.ASGIWorker"
 else:
     wsgi_app = "tradebot.wsgi"
-    worker_class = "gthread"
+    worker_class = "tradebot.gunicorn_worker.ThreadWorker"
     threads = WEB_THREADS
 # As long as the proxy takes them, which tells better than gunicorn what is wrong.
 limit_request_line = 8190  # bytes, the most that gunicorn takes

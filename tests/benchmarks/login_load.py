@@ -2,10 +2,11 @@
 
     python -m tests.with_postgres python -m tests.benchmarks.login_load [SECONDS]
 
-One worker of gunicorn with the settings it has by default, on PostgreSQL. Four
-connections log in, each as a user of its own, with bcrypt at the cost of the product; a
-fifth asks ``/health`` twenty times a second. Prints the waits of that one and the
-log-ins in a second; the environment's WEB_THREADS and PASSWORD_HASHER are handed on.
+One worker of gunicorn with the settings it has by default, on PostgreSQL, and none for
+backtests, which would begin meanwhile. Four connections log in, each as a user of its
+own, with bcrypt at the cost of the product; a fifth asks ``/health`` twenty times a
+second. Prints the waits of that one and the log-ins in a second; the environment's
+WEB_THREADS and PASSWORD_HASHER are handed on.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ def main() -> None:
             "DATABASE_URL": database_url(connection),
             "HTTPS_ONLY": "false",
             "WEB_CONCURRENCY": "1",
+            "BACKTEST_WORKERS": "0",
             **{
                 name: os.environ[name]
                 for name in ("WEB_THREADS", "PASSWORD_HASHER")
