@@ -42,7 +42,7 @@ def answer(status: int) -> dict[str, Any]:
 
 
 def behind(recorder: MigrationRecorder) -> None:
-    recorder.record_unapplied("trading", "0009_create_candle_tables")
+    recorder.record_unapplied("trading", "0010_create_order_tables")
 
 
 def ahead(recorder: MigrationRecorder) -> None:

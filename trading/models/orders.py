@@ -104,6 +104,12 @@ class Position(models.Model):
         """The average of the entry, in the quote asset."""
         return self.entry_quote / self.entry_quantity
 
+    def unrealized_pnl(self, price: Decimal) -> Decimal:
+        """Return what the open rest gains at a price, in the quote, before fees."""
+        if not self.quantity:
+            return Decimal(0)
+        return self.sign * (price - self.entry_price) * self.quantity
+
 
 class Order(models.Model):
     """One order, from the intent, which is stored before it is sent, to its end.

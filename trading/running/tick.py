@@ -29,7 +29,6 @@ from trading.engine.sizing import (
 from trading.engine.types import Skip
 from trading.exchanges.base import Exchange, ExchangeError, RejectedError, Side
 from trading.models import Order, Position
-from trading.running.accounting import unrealized_pnl
 from trading.running.feed import Feed, Series, Signals, bars_of, opened_at
 from trading.running.orders import HaltedError, OrderDesk
 from trading.running.positions import order_price, stop_of
@@ -399,7 +398,7 @@ class Tick:
         equity = self._balance()
         if self.position:
             close = Decimal(repr(float(candles.close[-1])))
-            equity += unrealized_pnl(self.position, close)
+            equity += self.position.unrealized_pnl(close)
         self.run.day, self.run.day_equity, self.run.day_entries = today, equity, 0
 
     def _limited(self) -> Outcome | None:
