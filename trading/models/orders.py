@@ -87,7 +87,7 @@ class Position(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.direction} {self.quantity} {self.symbol}"
+        return f"{self.direction} {self.quantity.normalize():f} {self.symbol}"
 
     @property
     def sign(self) -> int:
