@@ -19,8 +19,14 @@ from apikeys import crypto
 from apikeys.models import APIKey
 from backtests.models import Backtest
 from bots.models import BotConfig, BotState
-from tests.factories import make_backtest, make_bot, make_trade, make_user
-from trading.models import Trade
+from tests.factories import (
+    make_backtest,
+    make_bot,
+    make_closed_position,
+    make_trade,
+    make_user,
+)
+from trading.models import Order, Position, Trade
 
 PASSWORD = "Right password 1!"
 # bcrypt of "Old password 1!", as the old program wrote it.
@@ -42,6 +48,8 @@ MODELS: tuple[type[models.Model], ...] = (
     BotConfig,
     BotState,
     Trade,
+    Order,
+    Position,
     Backtest,
 )
 
@@ -55,6 +63,8 @@ class Rows:
     bot: BotConfig
     state: BotState
     trade: Trade
+    order: Order
+    position: Position
     backtest: Backtest
 
     @property
@@ -65,6 +75,8 @@ class Rows:
             self.bot,
             self.state,
             self.trade,
+            self.order,
+            self.position,
             self.backtest,
         )
 
@@ -76,8 +88,11 @@ def make_rows(number: int = 1) -> Rows:
     store_hash(owner, OLD_HASH)
     api_key = make_api_key(owner)
     bot = make_bot(owner, api_key=api_key, initial_capital=LONG, transfer_amount=SMALL)
+    position = make_closed_position(bot)
     return Rows(
         owner=owner,
+        order=position.orders.get(),
+        position=position,
         api_key=api_key,
         bot=bot,
         state=BotState.objects.create(
