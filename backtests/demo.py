@@ -176,7 +176,7 @@ def _make_bots(password: str) -> tuple[User, list[BotConfig], list[BotConfig]]:
     for bot in (*running, *to_stop):
         bot_start(bot=bot)
     misconfigured = make(_MISCONFIGURED)
-    BotRun.objects.create(bot=misconfigured, due_at=timezone.now())
+    BotRun.objects.create(bot=misconfigured)  # due at the end: it says the same always
     bots = [*running, *to_stop, misconfigured]
     _keep(bots)
     return user, bots, to_stop
@@ -206,6 +206,8 @@ def _trade(
             if now >= stop_at:
                 _stop_with_position(to_stop)
                 runs.filter(due_at__isnull=False).update(due_at=now)
+            if now >= end:
+                runs.filter(bot__is_active=True).update(due_at=now, leased_until=None)
             runner.look(leases_claim(now=now, limit=len(bots), of=Q(bot__in=bots)))
             _keep(bots)
         follow((now - start) / (end - start))

@@ -141,7 +141,7 @@ def test_admin_in_a_browser_complains_of_nothing(
         assert page.locator("svg polyline").count() == 1
         page.click("a:has-text('Orders') >> nth=-1")
         page.wait_for_url(re.compile("trading/order/.*bot__id__exact"))
-        page.click("#result_list th a")
+        page.click("#result_list tbody a >> nth=0")
         page.wait_for_selector("td.field-commission_quote:visible")
 
         visit(admin_url("changelist", TradingHalt))

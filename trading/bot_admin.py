@@ -90,7 +90,9 @@ class RunningBotAdmin(BotConfigAdmin):
         held = getattr(bot, "held", ...)
         if held is ...:  # on the page of one bot
             held = Position.objects.filter(bot=bot, closed_at__isnull=True).first()
-        return f"{held} at {held.entry_price:.8g}" if held else NOTHING
+        if held is None:
+            return NOTHING
+        return f"{held.direction} {held.quantity:.6g} at {held.entry_price:.8g}"
 
     @admin.display(description="realized PnL")
     def realized(self, bot: Any) -> str:

@@ -66,7 +66,7 @@ def test_list_shows_state_position_profit_and_error(
 
     assert cells_of(text, "status") == ["error"]
     assert cells_of(text, "reason") == ["mismatch"]
-    assert cells_of(text, "position") == ["LONG 1 BTCUSDT at 100"]
+    assert cells_of(text, "position") == ["LONG 1 at 100"]
     assert cells_of(text, "realized") == ["+20.00"]
     assert cells_of(text, "last_error") == ["x" * 60 + "…"]
 
