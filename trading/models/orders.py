@@ -97,7 +97,7 @@ class Position(models.Model):
     @property
     def quantity(self) -> Decimal:
         """What is still open, in base coins."""
-        return self.entry_quantity - self.exit_quantity
+        return self.entry_quantity - self.exit_quantity or Decimal(0)
 
     @property
     def entry_price(self) -> Decimal:
