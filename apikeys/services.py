@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -50,6 +50,25 @@ def api_key_update(*, api_key: APIKey, values: Mapping[str, Any]) -> APIKey:
                 "its credentials or its environment."
             ),
         )
+    key.save()
+    return key
+
+
+@transaction.atomic
+def api_key_accept(*, api_key: APIKey, permissions: Sequence[str] | None) -> APIKey:
+    """Store what the exchange lets a key do; None where it does not accept it.
+
+    Raises ConflictError where the key is not the one any more that it was asked about.
+    """
+    key = api_key_lock(pk=api_key.pk)
+    asked = ("encrypted_api_key", "encrypted_secret_key", "environment")
+    if any(getattr(key, name) != getattr(api_key, name) for name in asked):
+        raise ConflictError(
+            gettext("This API key was changed meanwhile. Validate it again.")
+        )
+    key.is_valid = permissions is not None
+    key.permissions = None if permissions is None else list(permissions)
+    key.validated_at = timezone.now()
     key.save()
     return key
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -90,7 +90,7 @@ class BotConfigAdmin(ModelAdmin):
     """The settings of bots."""
 
     form = BotConfigForm
-    list_display = (
+    list_display: tuple[str, ...] = (
         "name",
         "user",
         "symbol",
@@ -103,7 +103,7 @@ class BotConfigAdmin(ModelAdmin):
         "created_at",
     )
     list_select_related = ("user", "state")
-    list_filter = (
+    list_filter: ClassVar[tuple[Any, ...]] = (
         ActiveFilter,
         ("user", AutocompleteSelectFilter),
         SymbolFilter,
@@ -111,14 +111,20 @@ class BotConfigAdmin(ModelAdmin):
         "position_type",
         "timeframe",
     )
-    actions = ("stop",)
+    actions: tuple[str, ...] = ("stop",)
     search_fields = ("name", "symbol", "user__email")
     ordering = ("-id",)
     date_hierarchy = "created_at"
     autocomplete_fields = ("user",)
     raw_id_fields = ("api_key",)  # its list says whose each key is
-    readonly_fields = ("status", "created_at", "updated_at")
-    fieldsets = (
+    readonly_fields: ClassVar[tuple[str, ...]] = (
+        "status",
+        "live_confirmed_at",
+        "candle_seed",
+        "created_at",
+        "updated_at",
+    )
+    fieldsets: ClassVar[tuple[Any, ...]] = (
         (
             None,
             {
@@ -138,7 +144,11 @@ class BotConfigAdmin(ModelAdmin):
             "Position",
             {
                 "fields": (
+                    "environment",
+                    "live_confirmed_at",
+                    "candle_seed",
                     "position_type",
+                    "allow_short",
                     "leverage",
                     "initial_capital",
                     "position_size_perc",
@@ -230,12 +240,12 @@ class BotConfigAdmin(ModelAdmin):
     ) -> HttpResponse | None:
         running = queryset.filter(is_active=True).order_by("pk")
         question = (
-            "Stop these bots? A stopped bot watches its position no more: what it has "
-            "bought stays on the exchange until someone sells it."
+            "Stop these bots? They open nothing any more. What they have stays, with "
+            "the stop behind it."
         )
         if page := confirmation(self, request, running, question):
             return page
-        bots = list(running.select_for_update(of=("self",)))
+        bots = list(running)
         for bot in bots:
             bot_stop(bot=bot)
             self.log_change(request, bot, [{"changed": {"fields": ["Active"]}}])
@@ -256,6 +266,7 @@ class BotStateAdmin(RecordAdmin):
         "bot_config",
         "owner",
         "status",
+        "reason",
         "holds",
         "entry_price",
         "current_position_size_coins",
@@ -281,6 +292,8 @@ class BotStateAdmin(RecordAdmin):
         "bot_config",
         "owner",
         "status",
+        "reason",
+        "paused_until",
         "holds",
         "entry_price",
         "current_position_size_coins",

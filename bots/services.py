@@ -69,12 +69,13 @@ def bot_stop(*, bot: BotConfig, close: bool = False) -> None:
     ``close`` it is sold at the market as soon as a runner looks at the bot. Raises
     BotConfig.DoesNotExist for a bot that was deleted meanwhile.
     """
+    # The run before the bot, as runners lock them.
+    closing = {"is_closing": True} if close else {}
+    BotRun.objects.filter(pk=bot.pk).update(due_at=timezone.now(), **closing)
     bot = bot_config_lock(pk=bot.pk)
     if bot.is_active:
         bot.is_active = False
         bot.save(update_fields=["is_active", "updated_at"])
-    closing = {"is_closing": True} if close else {}
-    BotRun.objects.filter(pk=bot.pk).update(due_at=timezone.now(), **closing)
     state = BotState.objects.filter(pk=bot.pk).first()
     if state is not None and state.status != Status.STOPPED:
         state.status, state.reason, state.paused_until = Status.STOPPED, None, None

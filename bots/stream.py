@@ -37,20 +37,23 @@ class BotStatus:
     daily_pnl: Any
     daily_trades_count: int | None
     last_updated_at: dt.datetime | None
+    reason: str | None
+    paused_until: dt.datetime | None
     owner_is_active: bool
     password_changed_at: dt.datetime | None
     """Of the owner: tokens from before it are void."""
 
     def as_event(self) -> dict[str, Any]:
         """Return what a client is told."""
-        updated = self.last_updated_at
         return {
             "status": self.status if self.has_state else "unknown",
             "in_position": bool(self.in_position),
             "entry_price": self.entry_price,
             "daily_pnl": self.daily_pnl or 0,
             "daily_trades_count": self.daily_trades_count or 0,
-            "last_updated_at": updated and updated.astimezone(dt.UTC).isoformat(),
+            "last_updated_at": _spelled(self.last_updated_at),
+            "reason": self.reason,
+            "paused_until": _spelled(self.paused_until),
         }
 
 
@@ -65,6 +68,8 @@ def read_statuses(bot_ids: Collection[int]) -> dict[int, BotStatus]:
         "state__daily_pnl",
         "state__daily_trades_count",
         "state__last_updated_at",
+        "state__reason",
+        "state__paused_until",
         "user__is_active",
         "user__password_changed_at",
     )
@@ -78,14 +83,21 @@ def read_statuses(bot_ids: Collection[int]) -> dict[int, BotStatus]:
             daily_pnl=daily_pnl,
             daily_trades_count=daily_trades_count,
             last_updated_at=last_updated_at,
+            reason=reason,
+            paused_until=paused_until,
             owner_is_active=bool(owner_is_active),
             password_changed_at=password_changed_at,
         )
         for (
             pk, state_pk, status, in_position, entry_price, daily_pnl,
-            daily_trades_count, last_updated_at, owner_is_active, password_changed_at,
+            daily_trades_count, last_updated_at, reason, paused_until,
+            owner_is_active, password_changed_at,
         ) in rows
     }  # fmt: skip
+
+
+def _spelled(moment: dt.datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(dt.UTC).isoformat()
 
 
 class StatusFeed:

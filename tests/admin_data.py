@@ -22,11 +22,12 @@ from bots.models import BotConfig, BotState
 from tests.factories import (
     make_backtest,
     make_bot,
+    make_closed_position,
     make_notification,
     make_trade,
     make_user,
 )
-from trading.models import Trade
+from trading.models import Order, Position, Trade
 from trading.notifications.models import Notification, Webhook
 
 PASSWORD = "Right password 1!"
@@ -50,6 +51,8 @@ MODELS: tuple[type[models.Model], ...] = (
     BotConfig,
     BotState,
     Trade,
+    Order,
+    Position,
     Backtest,
     Notification,
     Webhook,
@@ -65,6 +68,8 @@ class Rows:
     bot: BotConfig
     state: BotState
     trade: Trade
+    order: Order
+    position: Position
     backtest: Backtest
     notification: Notification
     webhook: Webhook
@@ -77,6 +82,8 @@ class Rows:
             self.bot,
             self.state,
             self.trade,
+            self.order,
+            self.position,
             self.backtest,
             self.notification,
             self.webhook,
@@ -90,8 +97,11 @@ def make_rows(number: int = 1) -> Rows:
     store_hash(owner, OLD_HASH)
     api_key = make_api_key(owner)
     bot = make_bot(owner, api_key=api_key, initial_capital=LONG, transfer_amount=SMALL)
+    position = make_closed_position(bot)
     return Rows(
         owner=owner,
+        order=position.orders.get(),
+        position=position,
         api_key=api_key,
         bot=bot,
         state=BotState.objects.create(

@@ -12,7 +12,7 @@ from accounts.models import User
 from apikeys.services import api_key_create
 from backtests.models import Backtest, BacktestRun, Sweep, SweepResult
 from bots.models import BotConfig, BotState, PositionType
-from trading.models import Symbol, SymbolList, Trade
+from trading.models import Fill, Order, Position, Symbol, SymbolList, Trade
 from trading.notifications.models import Notification
 from trading.notifications.outbox import webhook_save
 
@@ -99,6 +99,72 @@ def make_sweep(user: User, **values: Any) -> Sweep:
         sweep=sweep, number=0, score=1.5, parameters={"ema_fast": 5}, metrics={}
     )
     return sweep
+
+
+def make_position(bot: BotConfig, **values: Any) -> Position:
+    """Make a position that is open unless it has ``closed_at``: one coin at 100."""
+    now = timezone.now()
+    return Position.objects.create(
+        **{
+            "bot": bot,
+            "environment": bot.environment,
+            "market": bot.position_type,
+            "symbol": bot.symbol,
+            "direction": "LONG",
+            "leverage": 1,
+            "entry_quantity": Decimal(1),
+            "entry_quote": Decimal(100),
+            "best_price": Decimal(100),
+            "opened_at": now,
+            **values,
+        }
+    )
+
+
+def make_order(bot: BotConfig, position: Position | None, **values: Any) -> Order:
+    """Make an order for one coin, at the market and filled unless values say so."""
+    now = timezone.now()
+    return Order.objects.create(
+        **{
+            "bot": bot,
+            "position": position,
+            "environment": bot.environment,
+            "market": bot.position_type,
+            "symbol": bot.symbol,
+            "client_id": f"tb-{bot.pk}-{Order.objects.count()}",
+            "role": "ENTRY",
+            "side": "BUY",
+            "kind": "MARKET",
+            "quantity": Decimal(1),
+            "status": "FILLED",
+            "candle_at": now,
+            "signed_at": now,
+            **values,
+        }
+    )
+
+
+def make_closed_position(bot: BotConfig) -> Position:
+    """Make a position with its entry, a fill of that, and what it has come to."""
+    position = make_position(
+        bot,
+        exit_quantity=Decimal(1),
+        exit_quote=Decimal(110),
+        realized_pnl=Decimal(10),
+        closed_at=timezone.now(),
+        reason="TP",
+    )
+    Fill.objects.create(
+        order=make_order(bot, position),
+        trade_id="1",
+        price=Decimal(100),
+        quantity=Decimal(1),
+        commission=Decimal(0),
+        commission_asset="USDT",
+        commission_quote=Decimal(0),
+        filled_at=timezone.now(),
+    )
+    return position
 
 
 def make_symbols() -> None:

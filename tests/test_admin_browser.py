@@ -14,10 +14,13 @@ from django.db.models import Model
 from playwright.sync_api import Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from bots.models import BotConfig
 from tests.admin_data import MODELS, PASSWORD, admin_url, make_rows, make_superuser
 from tests.backtests.test_charts import make_candles, make_result
+from tests.factories import make_symbols
 from tradebot.models import Action, SchemaEvent
 from tradebot.schema.history import History
+from trading.models import TradingHalt
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -84,13 +87,14 @@ def test_admin_in_a_browser_complains_of_nothing(
 ) -> None:
     make_superuser()
     rows = make_rows()
-    type(rows.bot)._default_manager.update(is_active=True)
     make_candles()
     drawn = make_result(rows.owner)
+    make_symbols()
+    BotConfig.objects.update(is_active=True, position_size_fixed=50)
     group = Group.objects.create(name="helpers")
     History(connection).record(Action.FAKE, "bots", "0001_x")
     event = SchemaEvent.objects.latest("pk")
-    models: list[type[Model]] = [*MODELS, Group, SchemaEvent]
+    models: list[type[Model]] = [*MODELS, Group, SchemaEvent, TradingHalt]
     changed: list[Model] = [*rows.all, group, event]
 
     with watched_page(live_server.url) as (page, complaints):
@@ -135,12 +139,38 @@ def test_admin_in_a_browser_complains_of_nothing(
             page.click("text=Export as CSV")
         assert download.value.suggested_filename == "trades.csv"
 
-        visit(admin_url("changelist", type(rows.bot)))
-        page.check("input[name=_selected_action]")
-        page.select_option("select[name=action]", "stop")
-        page.click("button:has-text('Run')")
-        page.click("button:has-text('Yes')")
-        page.wait_for_selector("text=Stopped: 1.")
+        def act(action: str, told: str) -> None:
+            visit(admin_url("changelist", type(rows.bot)))
+            page.check("input[name=_selected_action]")
+            page.select_option("select[name=action]", action)
+            page.click("button:has-text('Run')")
+            page.click("button:has-text('Yes')")
+            page.wait_for_selector(f"text={told}")
+
+        act("stop", "Stopped: 1.")
+        act("start", "Started: 1.")
+
+        act("stop_and_close", "Stopped, and closing: 1.")
+        act("start", "Started: 1.")
+
+        visit(admin_url("change", rows.bot))
+        assert page.locator("svg polyline").count() == 1
+        page.click("a:has-text('Orders') >> nth=-1")
+        page.wait_for_url(re.compile("trading/order/.*bot__id__exact"))
+        page.click("#result_list tbody a >> nth=0")
+        page.wait_for_selector("td.field-commission_quote:visible")
+
+        visit(admin_url("changelist", TradingHalt))
+        page.click("text=Halt or lift")
+        page.check("input[value=keep]")
+        page.fill("input[name=reason]", "a drill")
+        page.check("input[name=sure]")
+        page.click("text=Halt all bots")
+        page.wait_for_selector("text=Bots switched off: 1")
+        page.wait_for_selector("text=a drill")
+        page.click("text=Halt or lift")
+        page.click("text=Lift the halt")
+        page.wait_for_selector("text=The halt is lifted.")
 
         page.evaluate("document.querySelector('form[action*=logout]').submit()")
         page.wait_for_url(re.compile("logout"))
@@ -148,3 +178,4 @@ def test_admin_in_a_browser_complains_of_nothing(
     assert complaints == []
     rows.bot.refresh_from_db()
     assert rows.bot.is_active is False
+    assert TradingHalt.objects.get().reason == "a drill"

@@ -33,6 +33,13 @@ class ConflictError(TradeBotError):
     """
 
 
+class RefusedError(TradeBotError):
+    """What was asked cannot be done as things are; the message says what to change.
+
+    A client of the API reads it: translate it where it is written.
+    """
+
+
 class TemporaryError(TradeBotError):
     """Something outside did not work; trying again later may help."""
 

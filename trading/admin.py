@@ -13,6 +13,8 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import URLPattern, path
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+import trading.bot_admin
+import trading.order_admin  # noqa: F401
 from bots.admin import SymbolFilter
 from bots.models import BotConfig
 from tradebot.adminsite.base import NOTHING, RecordAdmin

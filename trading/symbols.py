@@ -11,6 +11,7 @@ import logging
 import math
 import threading
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 from django.db import DatabaseError, connections, transaction
@@ -40,10 +41,16 @@ _RANKS = {
 
 
 class Pair(NamedTuple):
+    """A symbol as the model has it; a filter that is None is no rule."""
+
     symbol: str
     base_asset: str
     quote_asset: str
     status: str
+    tick_size: Decimal | None
+    step_size: Decimal | None
+    min_quantity: Decimal | None
+    min_notional: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

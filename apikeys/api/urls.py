@@ -4,7 +4,6 @@ from apikeys.api.views import APIKeyViewSet, DefaultAPIKeyViewSet
 from tradebot.api import paths
 
 urlpatterns = [
-    path("api-keys/", APIKeyViewSet.as_view(paths.COLLECTION), name="api-key-list"),
     path(
         "api-keys/me",
         DefaultAPIKeyViewSet.as_view({"get": "retrieve", "delete": "destroy"}),

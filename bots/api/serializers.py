@@ -10,7 +10,7 @@ from typing import Any
 
 from rest_framework.serializers import Serializer
 
-from apikeys.models import APIKey
+from apikeys.models import APIKey, Environment
 from bots.bounds import BOUNDS, MIN_NAME_LENGTH, TIMEFRAMES
 from bots.models import BotConfig, BotState, PositionType
 from tradebot.api.fields import (
@@ -33,6 +33,7 @@ class BotConfigFilters(Serializer[Any]):
     timeframe = ChoiceField(choices=TIMEFRAMES, required=False)
     strategy = CharField(required=False)
     position_type = ChoiceField(choices=PositionType.choices, required=False)
+    environment = ChoiceField(choices=Environment.choices, required=False)
     is_active = BooleanField(required=False)
 
 
@@ -57,6 +58,16 @@ class BotConfigSerializer(ModelSerializer[BotConfig]):
         choices=PositionType.choices, required=False, allow_null=True
     )
     total_trades = IntegerField(read_only=True)
+    environment = ChoiceField(
+        choices=Environment.choices,
+        required=False,
+        help_text="Where its orders go. On live they do after a confirmation only.",
+    )
+    candle_seed = IntegerField(
+        read_only=True,
+        allow_null=True,
+        help_text="Where set, its candles are made up from it.",
+    )
 
     class Meta:
         model = BotConfig
@@ -100,7 +111,12 @@ class BotConfigSerializer(ModelSerializer[BotConfig]):
             "created_at",
             "updated_at",
             "total_trades",
+            "environment",
+            "allow_short",
+            "live_confirmed_at",
+            "candle_seed",
         ]
+        read_only_fields = ["live_confirmed_at"]
         extra_kwargs = {
             "name": {"min_length": MIN_NAME_LENGTH},
             **{
@@ -139,7 +155,10 @@ class BotStateSerializer(ModelSerializer[BotState]):
             "last_error_message",
             "last_updated_at",
             "id",
+            "reason",
+            "paused_until",
         ]
+        read_only_fields = ["reason", "paused_until"]
         extra_kwargs = {
             "entry_price": _NOT_NEGATIVE,
             "current_position_size_coins": _NOT_NEGATIVE,

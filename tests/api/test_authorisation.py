@@ -100,7 +100,8 @@ TABLE: dict[tuple[str, str], list[Row]] = {
     ("api-key-detail", "PUT"): [own(200, KEY, pk="key")],
     ("api-key-detail", "PATCH"): [own(200, {"environment": "live"}, pk="key")],
     ("api-key-detail", "DELETE"): [own(204, pk="key")],
-    ("api-key-balance", "GET"): [own(501)],
+    ("api-key-balance", "GET"): [own(502)],
+    ("api-key-validate", "POST"): [own(502, pk="key")],
     ("bot-config-list", "GET"): [each(200)],
     ("bot-config-list", "POST"): [
         each(201, BOT),
@@ -128,8 +129,13 @@ TABLE: dict[tuple[str, str], list[Row]] = {
     ("bot-state-detail", "PATCH"): [own(200, {"status": "stopped"})],
     ("bot-state-detail", "DELETE"): [own(204)],
     ("bot-status-stream", "GET"): [own(503)],  # not served by threads
-    ("bot-start", "POST"): [own(501)],
-    ("bot-stop", "POST"): [own(200)],
+    ("bot-start", "POST"): [own(400)],  # its symbol is not stored
+    ("bot-stop", "POST"): [own(200), own(200, {"close": True})],
+    ("bot-confirm-live", "POST"): [own(409, {"name": "Some bot"})],
+    ("bot-confirm-live", "DELETE"): [own(204)],
+    ("bot-status", "GET"): [own(200)],
+    ("bot-orders", "GET"): [own(200)],
+    ("bot-positions", "GET"): [own(200)],
     ("bot-summary", "GET"): [each(200)],
     ("bot-performance", "GET"): [own(200)],
     ("bot-trades", "GET"): [own(200)],

@@ -28,6 +28,7 @@ KEYS = [
     *("custom_take_profit", "custom_trailing_stop", "position_type"),
     *("transfer_amount", "auto_transfer_funds", "leverage"),
     *("id", "created_at", "updated_at", "total_trades"),
+    *("environment", "allow_short", "live_confirmed_at", "candle_seed"),
 ]
 REQUIRED: dict[str, Any] = {
     "name": "BTC/USDT bot",
@@ -48,6 +49,8 @@ DEFAULTS = {
     "position_type": "spot",
     "auto_transfer_funds": True,
     "leverage": 10,
+    "environment": "paper",
+    "allow_short": False,
 }
 
 
@@ -80,7 +83,8 @@ def test_create_required_fields_gets_defaults(api: JSONClient, user: User) -> No
 
 @pytest.mark.alike
 def test_create_null_gets_default(api: JSONClient) -> None:
-    nulls = dict.fromkeys([*DEFAULTS, "custom_ema_fast", "initial_capital"])
+    documented = DEFAULTS.keys() - {"environment", "allow_short"}
+    nulls = dict.fromkeys([*documented, "custom_ema_fast", "initial_capital"])
 
     content = read(api.send("POST", LIST, REQUIRED | nulls), 201)
 

@@ -111,6 +111,8 @@ def test_tells_each_change(bot: BotConfig) -> None:
                 "daily_pnl": 0,
                 "daily_trades_count": 0,
                 "last_updated_at": None,
+                "reason": None,
+                "paused_until": None,
             }
             await change(bot, status="running", entry_price="1.5", in_position=True)
             first_id, first = await watcher.event()

@@ -1,16 +1,34 @@
-"""Bots are stopped; what needs the engine says that there is none yet."""
+"""Bots are started and stopped, and tell how they are."""
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal as D
+
 import pytest
+from django.utils import timezone
 
 from accounts.models import User
-from apikeys.services import api_key_create
-from bots.models import BotConfig, BotState
-from tests.clients import JSONClient, read, read_problem
-from tests.factories import make_bot
+from bots.models import BotConfig, BotRun, BotState
+from tests.clients import JSONClient, broken_fields, read, read_problem
+from tests.factories import (
+    make_bot,
+    make_closed_position,
+    make_order,
+    make_position,
+    make_symbols,
+)
+from trading.candles import candle_row, candles_store
+from trading.models import CandleSeries, TradingHalt
 
 pytestmark = pytest.mark.alike
+
+
+@pytest.fixture
+def bot(user: User) -> BotConfig:
+    """One that could be started."""
+    make_symbols()
+    return make_bot(user, strategy="ema", position_size_fixed=D(50))
 
 
 @pytest.mark.parametrize(
@@ -22,60 +40,170 @@ pytestmark = pytest.mark.alike
         (b"{nonsense", "text/plain"),
     ],
 )
-def test_start_is_not_built_whatever_the_body(
-    api: JSONClient, user: User, body: bytes, media_type: str
+def test_start_switches_on_whatever_the_body(
+    api: JSONClient, bot: BotConfig, body: bytes, media_type: str
 ) -> None:
-    bot = make_bot(user)
-    address = f"/api/v1/bots/{bot.pk}/start"
+    response = api.generic("POST", f"/api/v1/bots/{bot.pk}/start", body, media_type)
 
-    response = api.generic("POST", address, body, media_type)
+    content = read(response)  # type: ignore[arg-type]
+    assert content == {"message": "The bot is started.", "bot_config_id": bot.pk}
+    bot.refresh_from_db()
+    assert (bot.is_active, bot.state.status) == (True, "pending")
+    assert bot.run.due_at is not None
 
-    problem = read_problem(response, 501)  # type: ignore[arg-type]
-    assert "Nothing was changed" in problem["detail"]
+
+def test_second_start_is_conflict(api: JSONClient, bot: BotConfig) -> None:
+    read(api.send("POST", f"/bots/{bot.pk}/start"))
+
+    problem = read_problem(api.send("POST", f"/bots/{bot.pk}/start"), 409)
+    assert "already" in problem["detail"]
+
+
+def test_start_with_bad_settings_says_what_to_change(
+    api: JSONClient, bot: BotConfig
+) -> None:
+    BotConfig.objects.update(position_size_fixed=None)
+
+    problem = read_problem(api.send("POST", f"/bots/{bot.pk}/start"), 400)
+
+    assert "position_size_fixed" in problem["detail"]
     bot.refresh_from_db()
     assert not bot.is_active
     assert not BotState.objects.exists()
 
 
-@pytest.mark.parametrize("body", [b"", b"{nonsense"])
-def test_stop_twice_stops_the_bot_and_its_state(
-    api: JSONClient, user: User, body: bytes
-) -> None:
-    bot = make_bot(user, is_active=True)
-    BotState.objects.create(bot_config=bot, status="running", in_position=True)
-    answer = {"message": "The bot is stopped.", "bot_config_id": bot.pk}
+def test_start_under_a_halt_is_conflict(api: JSONClient, bot: BotConfig) -> None:
+    TradingHalt.objects.create(halted_by="admin@example.com")
 
-    assert read(api.send("POST", f"/bots/{bot.pk}/stop", body)) == answer
+    problem = read_problem(api.send("POST", f"/bots/{bot.pk}/start"), 409)
+    assert "halted" in problem["detail"]
+
+
+def test_stop_twice_stops_the_bot_and_its_state(
+    api: JSONClient, bot: BotConfig
+) -> None:
+    read(api.send("POST", f"/bots/{bot.pk}/start"))
+    answer = {
+        "message": "The bot is stopped.",
+        "bot_config_id": bot.pk,
+        "position": "none",
+        "stop_price": None,
+    }
+
+    assert read(api.send("POST", f"/bots/{bot.pk}/stop")) == answer
     bot.refresh_from_db()
     assert (bot.is_active, bot.state.status) == (False, "stopped")
-    assert bot.state.in_position  # what it holds stays on the exchange
-    assert read(api.send("POST", f"/bots/{bot.pk}/stop", body)) == answer
+    assert read(api.send("POST", f"/bots/{bot.pk}/stop", {})) == answer
     unchanged = BotConfig.objects.get(pk=bot.pk)
     assert unchanged.updated_at == bot.updated_at
     assert unchanged.state.last_updated_at == bot.state.last_updated_at
 
 
-def test_stop_makes_no_state(api: JSONClient, user: User) -> None:
-    bot = make_bot(user, is_active=True)
+def test_stop_tells_of_the_stop_behind_what_is_kept(
+    api: JSONClient, bot: BotConfig
+) -> None:
+    position = make_position(bot)
 
-    read(api.send("POST", f"/bots/{bot.pk}/stop"))
+    answer = read(api.send("POST", f"/bots/{bot.pk}/stop", {"close": False}))
+    assert (answer["position"], answer["stop_price"]) == ("kept", None)
+    assert "NO stop" in answer["message"]
 
-    assert not BotState.objects.exists()
+    make_order(bot, position, role="STOP", kind="STOP", price=D(90), status="OPEN")
+    answer = read(api.send("POST", f"/bots/{bot.pk}/stop"))
+    assert (answer["position"], answer["stop_price"]) == ("kept", 90)
 
 
-def test_stop_of_another_users_bot_is_missing(stranger: JSONClient, user: User) -> None:
-    bot = make_bot(user, is_active=True)
+@pytest.mark.parametrize(
+    ("path", "body"), [("?close=true", b""), ("", {"close": True}), ("?close=1", {})]
+)
+def test_stop_with_close_has_the_position_closed(
+    api: JSONClient, bot: BotConfig, path: str, body: object
+) -> None:
+    read(api.send("POST", f"/bots/{bot.pk}/start"))
+    make_position(bot)
 
-    read_problem(stranger.send("POST", f"/bots/{bot.pk}/stop"), 404)
+    answer = read(api.send("POST", f"/bots/{bot.pk}/stop{path}", body))
 
+    assert answer["position"] == "closing"
+    assert BotRun.objects.get().is_closing
+
+
+def test_stop_that_is_not_understood_changes_nothing(
+    api: JSONClient, bot: BotConfig
+) -> None:
+    read(api.send("POST", f"/bots/{bot.pk}/start"))
+
+    response = api.send("POST", f"/bots/{bot.pk}/stop", {"close": "perhaps"})
+
+    assert broken_fields(response) == {"close"}
     bot.refresh_from_db()
     assert bot.is_active
 
 
-def test_balance_needs_a_key(api: JSONClient, user: User, stranger: JSONClient) -> None:
-    read_problem(api.send("GET", "/api-keys/balance"), 404)
+@pytest.mark.parametrize("action", ["start", "stop"])
+def test_bot_of_another_user_is_missing(
+    stranger: JSONClient, bot: BotConfig, action: str
+) -> None:
+    read_problem(stranger.send("POST", f"/bots/{bot.pk}/{action}"), 404)
+    assert not BotRun.objects.exists()
 
-    api_key_create(user=user, values={"api_key": "k", "secret_key": "s"})
 
-    read_problem(api.send("GET", "/api-keys/balance"), 501)
-    read_problem(stranger.send("GET", "/api-keys/balance"), 404)
+def test_status_before_the_first_start_is_empty(
+    api: JSONClient, bot: BotConfig
+) -> None:
+    answer = read(api.send("GET", f"/bots/{bot.pk}/status"))
+
+    assert answer["status"] is None
+    assert (answer["is_active"], answer["environment"]) == (False, "paper")
+    assert (answer["position"], answer["next_look_at"]) == (None, None)
+
+
+def test_status_values_the_position_at_the_last_close(
+    api: JSONClient, bot: BotConfig
+) -> None:
+    read(api.send("POST", f"/bots/{bot.pk}/start"))
+    make_position(bot, direction="SHORT")
+    now = timezone.now()
+    for interval, ago, close in (("1m", 3, "104"), ("1h", 120, "1")):
+        series = CandleSeries(
+            market="spot", symbol="BTCUSDT", interval=interval, source="exchange"
+        )
+        opened = now.replace(minute=0, second=0, microsecond=0) - dt.timedelta(
+            hours=ago
+        )
+        row = candle_row(
+            opened, [close, close, close, close, "1"], length=series.length, now=now
+        )
+        candles_store(series, iter([row]))
+
+    answer = read(api.send("GET", f"/bots/{bot.pk}/status"))
+
+    assert (answer["status"], answer["last_price"]) == ("pending", 104)
+    assert answer["position"]["unrealized_pnl"] == -4  # sold at 100
+    listed = read(api.send("GET", f"/bots/{bot.pk}/positions?is_open=true"))
+    assert listed == [answer["position"]]
+    assert read(api.send("GET", f"/bots/{bot.pk}/positions?is_open=false")) == []
+
+
+def test_orders_come_with_their_fills_and_are_chosen(
+    api: JSONClient, bot: BotConfig
+) -> None:
+    position = make_closed_position(bot)
+    make_order(bot, position, role="STOP", side="SELL", kind="STOP", price=D(90),
+               status="REJECTED", error="Order would immediately trigger.")  # fmt: skip
+
+    stop, entry = read(api.send("GET", f"/bots/{bot.pk}/orders"))
+
+    assert (stop["price"], stop["fills"]) == (90, [])
+    assert stop["error"] == "Order would immediately trigger."
+    assert [fill["price"] for fill in entry["fills"]] == [100]
+    assert entry["position_id"] == position.pk
+    for query, found in (
+        ("status=FILLED", [entry]),
+        ("role=STOP&side=sell", [stop]),
+        ("end_date=2020-01-01", []),
+        ("limit=1&offset=1", [entry]),
+    ):
+        assert read(api.send("GET", f"/bots/{bot.pk}/orders?{query}")) == found
+    response = api.send("GET", f"/bots/{bot.pk}/orders?status=nonsense")
+    assert broken_fields(response) == {"status"}

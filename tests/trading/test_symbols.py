@@ -179,6 +179,20 @@ def test_rules_of_orders_are_stored_exactly(notional: str, binance: Binance) -> 
         Decimal("5.00000001"),
     )
     assert Symbol.objects.order_by("symbol").values_list(*rules)[1] == (None,) * 4
+    told = read(JSONClient().send("GET", "/symbols/spot?filters=true"))
+    assert told[0] == {
+        "symbol": "BTCUSDT",
+        "baseAsset": "BTC",
+        "quoteAsset": "USDT",
+        "status": "TRADING",
+        "tickSize": 0.000001,
+        "stepSize": None,
+        "minQuantity": 0.1,
+        "minNotional": 5.00000001,
+    }
+    assert read(JSONClient().send("GET", "/symbols/spot")) == [
+        {name: pair[name] for name in list(told[0])[:4]} for pair in told
+    ]
 
 
 @pytest.mark.alike

@@ -16,7 +16,10 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("bots.BotConfig", "smart_toy"),
             ("bots.BotState", "monitor_heart"),
+            ("trading.Position", "account_balance_wallet"),
+            ("trading.Order", "list_alt"),
             ("trading.Trade", "receipt_long"),
+            ("trading.TradingHalt", "front_hand"),
             ("backtests.Backtest", "science"),
             ("trading.CandleSeries", "candlestick_chart"),
         ),

@@ -24,7 +24,7 @@ from rest_framework import exceptions, serializers
 from rest_framework.settings import api_settings
 
 from tradebot.api.languages import language_headers
-from tradebot.errors import BusyError, ConflictError, RateLimitError
+from tradebot.errors import BusyError, ConflictError, RateLimitError, RefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -110,8 +110,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
             return _invalid(exc)
         case exceptions.APIException():
             return _refused(exc, context)
-        case ConflictError():
-            return problem(HTTPStatus.CONFLICT, str(exc))
+        case ConflictError() | RefusedError():
+            conflicts = isinstance(exc, ConflictError)
+            status = HTTPStatus.CONFLICT if conflicts else HTTPStatus.BAD_REQUEST
+            return problem(status, str(exc))
         case RateLimitError() | BusyError():
             return _later(exc)
         case Http404():

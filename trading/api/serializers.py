@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework.serializers import Serializer, ValidationError
 
 from tradebot.api.fields import (
+    BooleanField,
     CharField,
     ChoiceField,
     DecimalField,
@@ -130,6 +131,36 @@ class SymbolSerializer(Serializer[Any]):
     baseAsset = CharField(source="base_asset")
     quoteAsset = CharField(source="quote_asset")
     status = CharField()
+
+
+class SymbolFilters(Serializer[Any]):
+    """What to tell of symbols."""
+
+    filters = BooleanField(
+        default=False, help_text="Tell of each what the exchange wants of an order too."
+    )
+
+
+class SymbolWithFiltersSerializer(SymbolSerializer):
+    """A pair, with the rules for its orders where ``filters=true`` asks for them.
+
+    A rule that the exchange does not have is null.
+    """
+
+    tickSize = DecimalField(
+        source="tick_size",
+        required=False,
+        allow_null=True,
+        help_text="Prices are multiples of it, in the quote asset.",
+    )
+    stepSize = DecimalField(
+        source="step_size",
+        required=False,
+        allow_null=True,
+        help_text="Quantities are multiples of it, in the base asset.",
+    )
+    minQuantity = DecimalField(source="min_quantity", required=False, allow_null=True)
+    minNotional = DecimalField(source="min_notional", required=False, allow_null=True)
 
 
 class PerformanceSerializer(Serializer[Any]):

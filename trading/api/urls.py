@@ -2,13 +2,15 @@ from django.urls import path
 
 from bots.models import PositionType
 from tradebot.api import paths
+from trading.api.keys import BalanceView, NewAPIKeyViewSet, ValidateKeyView
 from trading.api.notifications import (
     NotificationViewSet,
     SettingsView,
     WebhookTestView,
     WebhookView,
 )
-from trading.api.runner import BalanceView, StartView, StopView
+from trading.api.orders import BotOrderViewSet, BotPositionViewSet
+from trading.api.runner import StartView, StatusView, StopView
 from trading.api.views import (
     BotTradeViewSet,
     PerformanceView,
@@ -22,7 +24,22 @@ urlpatterns = [
     path("bots/summary", SummaryView.as_view(), name="bot-summary"),
     path("bots/<id:bot_config_id>/start", StartView.as_view(), name="bot-start"),
     path("bots/<id:bot_config_id>/stop", StopView.as_view(), name="bot-stop"),
+    path("bots/<id:bot_config_id>/status", StatusView.as_view(), name="bot-status"),
+    path(
+        "bots/<id:bot_config_id>/orders",
+        BotOrderViewSet.as_view({"get": "list"}),
+        name="bot-orders",
+    ),
+    path(
+        "bots/<id:bot_config_id>/positions",
+        BotPositionViewSet.as_view({"get": "list"}),
+        name="bot-positions",
+    ),
+    path("api-keys/", NewAPIKeyViewSet.as_view(paths.COLLECTION), name="api-key-list"),
     path("api-keys/balance", BalanceView.as_view(), name="api-key-balance"),
+    path(
+        "api-keys/<id:pk>/validate", ValidateKeyView.as_view(), name="api-key-validate"
+    ),
     path(
         "bots/<id:bot_config_id>/performance",
         PerformanceView.as_view(),

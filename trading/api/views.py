@@ -25,7 +25,8 @@ from trading.api.serializers import (
     PerformanceSerializer,
     ReportPeriod,
     SummarySerializer,
-    SymbolSerializer,
+    SymbolFilters,
+    SymbolWithFiltersSerializer,
     TradeFilters,
     TradeSerializer,
 )
@@ -120,6 +121,11 @@ class NoSymbols(APIException):
         self.wait = wait
 
 
+# As the fields of a Pair come.
+_PAIR_KEYS = ("symbol", "baseAsset", "quoteAsset", "status")
+_FILTER_KEYS = ("tickSize", "stepSize", "minQuantity", "minNotional")
+
+
 class SymbolsView(APIView):
     """What is traded against USDT on a market, the best known first.
 
@@ -133,12 +139,16 @@ class SymbolsView(APIView):
     problems = {"GET": (HTTPStatus.SERVICE_UNAVAILABLE,)}
     market: ClassVar[str] = ""
 
-    @extend_schema(responses=SymbolSerializer(many=True))
+    @extend_schema(
+        parameters=[SymbolFilters], responses=SymbolWithFiltersSerializer(many=True)
+    )
     def get(self, request: Request) -> Response:
+        asked = SymbolFilters(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
         symbols = symbols_of(self.market)
         fresh_for_s = int(FRESH_FOR.total_seconds())
         return Response(
-            pairs_as_json(symbols),
+            pairs_as_json(symbols, **asked.validated_data),
             headers={
                 **age_headers(symbols),
                 "Cache-Control": f"public, max-age={fresh_for_s}",
@@ -154,17 +164,10 @@ def symbols_of(market: str) -> Symbols:
         raise NoSymbols(error.retry_after_s) from error
 
 
-def pairs_as_json(symbols: Symbols) -> list[dict[str, str]]:
-    """Return what SymbolSerializer would, in a tenth of its time."""
-    return [
-        {
-            "symbol": pair.symbol,
-            "baseAsset": pair.base_asset,
-            "quoteAsset": pair.quote_asset,
-            "status": pair.status,
-        }
-        for pair in symbols.pairs
-    ]
+def pairs_as_json(symbols: Symbols, *, filters: bool = False) -> list[dict[str, Any]]:
+    """Return what the serializers would, in a tenth of their time."""
+    keys = [*_PAIR_KEYS, *(_FILTER_KEYS if filters else ())]
+    return [dict(zip(keys, pair, strict=False)) for pair in symbols.pairs]
 
 
 def age_headers(symbols: Symbols) -> dict[str, str]:

@@ -8,6 +8,7 @@ loads ccxt: import this where it is used.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from bots.models import PositionType
 from trading.exchanges.base import (
@@ -34,6 +35,11 @@ _FUTURES = {
     "fapiPublicV2": "/fapi/v2",
     "fapiPrivate": "/fapi/v1",
     "fapiPrivateV3": "/fapi/v3",
+}
+# What is asked for a balance.
+_FREE = {
+    PositionType.SPOT: ["/api/v3/time", "/api/v3/account"],
+    PositionType.FUTURES: ["/fapi/v1/time", "/fapi/v3/balance"],
 }
 _WEIGHT_LIMITS = {PositionType.SPOT: 6000, PositionType.FUTURES: 2400}  # a minute
 
@@ -91,6 +97,31 @@ def permissions(*, environment: str, api_key: str, secret: str) -> Permissions:
         can_withdraw=False,
         is_ip_restricted=False,
     )
+
+
+def free(
+    market: str, *, environment: str, api_key: str, secret: str, asset: str
+) -> Decimal:
+    """Return what can be spent of an asset on a market, by a connection for that alone.
+
+    A live account is asked where the server's switch is on (LiveLockedError).
+    """
+    address = host_for_validation(market, environment)
+    is_futures = market == PositionType.FUTURES
+    sections = _FUTURES if is_futures else _SPOT
+    client = _client(
+        address,
+        market,
+        sections,
+        api_key=api_key,
+        secret=secret,
+        reachable=_FREE[PositionType(market)],
+    )
+    account = BinanceFutures(client) if is_futures else BinanceSpot(client)
+    try:
+        return account.free(asset)
+    finally:
+        account.close()
 
 
 def _live_permissions(*, api_key: str, secret: str) -> Permissions:

@@ -10,9 +10,10 @@ import datetime as dt
 from enum import StrEnum
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from bots.models import PositionType
-from tradebot.errors import TradeBotError
+from tradebot.errors import RefusedError
 
 
 class Environment(StrEnum):
@@ -26,7 +27,7 @@ _LIVE_HOSTS = {
 }
 
 
-class LiveLockedError(TradeBotError):
+class LiveLockedError(RefusedError):
     """Real money is locked away; the message says what is missing."""
 
 
@@ -51,11 +52,15 @@ def live_permit(
     check_switch()
     if confirmed_at is None:
         raise LiveLockedError(
-            "The bot trades for real money only after its owner has confirmed that."
+            gettext(
+                "The bot trades for real money only after its owner has confirmed that."
+            )
         )
     if key_environment != Environment.LIVE or key_is_valid is not True:
         raise LiveLockedError(
-            "The bot trades for real money only with an API key validated as live."
+            gettext(
+                "The bot trades for real money only with an API key validated as live."
+            )
         )
     return object.__new__(LivePermit)
 
@@ -64,7 +69,10 @@ def check_switch() -> None:
     """Raise LiveLockedError where this server has nothing to do with real money."""
     if settings.LIVE_TRADING_ENABLED is not True:
         raise LiveLockedError(
-            "This server does not trade for real money: LIVE_TRADING_ENABLED is off."
+            gettext(
+                "This server does not trade for real money: LIVE_TRADING_ENABLED is "
+                "off."
+            )
         )
 
 

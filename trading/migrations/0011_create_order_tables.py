@@ -64,6 +64,10 @@ class Migration(migrations.Migration):
                 ),
                 ("halted_by", models.CharField()),
                 ("reason", models.TextField(blank=True, db_default="")),
+                (
+                    "keeps_protection",
+                    models.BooleanField(default=False, db_default=False),
+                ),
                 ("lifted_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={

@@ -13,6 +13,8 @@ class TradingHalt(models.Model):
     halted_at = models.DateTimeField(editable=False, db_default=TransactionNow())
     halted_by = models.CharField()  # an e-mail address, or the system user
     reason = models.TextField(blank=True, db_default="")
+    # The orders that protect positions stay where they are.
+    keeps_protection = models.BooleanField(default=False, db_default=False)
     lifted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

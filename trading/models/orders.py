@@ -87,7 +87,7 @@ class Position(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.direction} {self.quantity} {self.symbol}"
+        return f"{self.direction} {self.quantity.normalize():f} {self.symbol}"
 
     @property
     def sign(self) -> int:
@@ -97,12 +97,18 @@ class Position(models.Model):
     @property
     def quantity(self) -> Decimal:
         """What is still open, in base coins."""
-        return self.entry_quantity - self.exit_quantity
+        return self.entry_quantity - self.exit_quantity or Decimal(0)
 
     @property
     def entry_price(self) -> Decimal:
         """The average of the entry, in the quote asset."""
         return self.entry_quote / self.entry_quantity
+
+    def unrealized_pnl(self, price: Decimal) -> Decimal:
+        """Return what the open rest gains at a price, in the quote, before fees."""
+        if not self.quantity:
+            return Decimal(0)
+        return self.sign * (price - self.entry_price) * self.quantity
 
 
 class Order(models.Model):

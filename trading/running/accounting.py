@@ -61,13 +61,6 @@ def position_account(
     )
 
 
-def unrealized_pnl(position: Position, price: Decimal) -> Decimal:
-    """Return what the open rest of a position gains at a price, before fees."""
-    if not position.quantity:
-        return _ZERO
-    return position.sign * (price - position.entry_price) * position.quantity
-
-
 def trade_of(order: Order, fills: Sequence[Fill], filters: Filters) -> Trade:
     """Return an order's trade, not stored: averages and sums of its fills.
 

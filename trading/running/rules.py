@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext
 
 from bots.models import BotConfig, PositionType
-from tradebot.errors import TradeBotError
+from tradebot.errors import RefusedError
 from trading.engine.rules import Rules
 from trading.engine.strategies import STRATEGIES
 from trading.engine.strategies.base import EmaRsiParameters, Strategy
@@ -23,11 +23,8 @@ _PERCENT = Decimal(100)
 _ZERO = Decimal(0)
 
 
-class BotRefusedError(TradeBotError):
-    """A bot cannot run with its settings; the message tells its owner what to change.
-
-    A client of the API reads it: translate it where it is written.
-    """
+class BotRefusedError(RefusedError):
+    """A bot cannot run with its settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

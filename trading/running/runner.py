@@ -62,8 +62,8 @@ _AFTER_CLOSE = dt.timedelta(seconds=1)
 _ON_PAPER = Q(bot__environment=Environment.PAPER)
 
 _FAILURES: tuple[tuple[type[Exception], str], ...] = (
-    (BotRefusedError, "refused_settings"),
     (LiveLockedError, "live_locked"),
+    (BotRefusedError, "refused_settings"),
     (DecryptionError, "key_unreadable"),
     (MissingCandlesError, "no_candles"),
     (ExchangeRefusedError, "no_candles"),

@@ -28,8 +28,9 @@ from trading.engine.sizing import (
 )
 from trading.engine.types import Skip
 from trading.exchanges.base import Exchange, ExchangeError, RejectedError, Side
+from trading.halts import REASON as HALTED
+from trading.halts import halt_in_force
 from trading.models import Order, Position
-from trading.running.accounting import unrealized_pnl
 from trading.running.feed import Feed, Series, Signals, bars_of, opened_at
 from trading.running.orders import HaltedError, OrderDesk
 from trading.running.positions import order_price, stop_of
@@ -43,6 +44,10 @@ _INFINITY = Decimal("Infinity")
 _PROTECT_TRIES = 3
 _STALE_AFTER = 2  # intervals without a candle
 _SOON = dt.timedelta(seconds=2)
+_UNPROTECTED = (
+    "Trading is halted by the operator, who had all orders canceled: the position of "
+    "this bot has NO stop."
+)
 
 
 class MismatchError(ExchangeError):
@@ -229,8 +234,17 @@ class Tick:
 
     def _watch(self) -> Outcome:
         """Look after the position of a bot that was stopped with it."""
+        halt = halt_in_force()
+        if halt is not None and not halt.keeps_protection:
+            self.desk.cancel(list(self.desk.orders))
+            return Outcome(
+                status=Status.STOPPED,
+                reason=HALTED,
+                message=_UNPROTECTED if self.position else None,
+            )
         if self.position is None:
-            return Outcome(status=Status.STOPPED, reason="stopped")
+            reason = "stopped" if halt is None else HALTED
+            return Outcome(status=Status.STOPPED, reason=reason)
         candles = self.feed.candles(
             self.series, self.plan.strategy.warmup, self.clock()
         )
@@ -349,7 +363,7 @@ class Tick:
                 Side.BUY if signal > 0 else Side.SELL, quantity, candle_at=candle_at
             )
         except HaltedError:
-            return Outcome(status=Status.STOPPED, reason="halted")
+            return Outcome(status=Status.STOPPED, reason=HALTED)
         if self.position is None:
             return self._awaited()
         self._protect(self.position, candles)
@@ -399,7 +413,7 @@ class Tick:
         equity = self._balance()
         if self.position:
             close = Decimal(repr(float(candles.close[-1])))
-            equity += unrealized_pnl(self.position, close)
+            equity += self.position.unrealized_pnl(close)
         self.run.day, self.run.day_equity, self.run.day_entries = today, equity, 0
 
     def _limited(self) -> Outcome | None:

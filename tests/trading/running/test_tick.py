@@ -32,7 +32,6 @@ from trading.models import (
 )
 from trading.notifications.models import Notification
 from trading.notifications.outbox import webhook_save
-from trading.running.accounting import unrealized_pnl
 from trading.running.feed import Series
 from trading.running.rules import BotRefusedError
 from trading.running.runner import Runner
@@ -366,7 +365,7 @@ def test_realised_and_unrealised_are_what_the_account_has_changed_by(
     positions = list(Position.objects.filter(bot=bot))
     realised = sum((position.realized_pnl for position in positions), D(0))
     last = D(repr(closes[-2]))
-    unrealised = sum((unrealized_pnl(position, last) for position in positions), D(0))
+    unrealised = sum((position.unrealized_pnl(last) for position in positions), D(0))
     account_gain = account.realized + account.quantity * (last - account.entry_price)
     assert abs(realised + unrealised - account_gain) <= D("1e-18")
     traded = Trade.objects.filter(bot_config=bot, realized_pnl__isnull=False)

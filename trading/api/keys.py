@@ -1,0 +1,113 @@
+"""The caller's exchange keys, as far as the exchange has a say in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any
+
+from django.utils.translation import gettext, gettext_lazy
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import APIException, NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from accounts.api.authentication import caller
+from apikeys.api.serializers import APIKeySerializer
+from apikeys.api.views import APIKeyViewSet
+from apikeys.models import APIKey
+from tradebot.api.fields import CharField, DecimalField
+from tradebot.api.views import APIView
+from trading import keys
+from trading.exchange_info import ExchangeUnavailableError
+from trading.exchanges.base import ExchangeError
+
+
+class ExchangeFailed(APIException):
+    """The exchange did not answer, or not with what was asked."""
+
+    status_code = HTTPStatus.BAD_GATEWAY
+    default_detail = gettext_lazy(
+        "The exchange does not answer as it should at the moment. Nothing was changed. "
+        "Try again later."
+    )
+    default_code = "exchange_failed"
+
+
+@contextmanager
+def asking_the_exchange() -> Iterator[None]:
+    """Turn what an exchange may raise into answers."""
+    try:
+        yield
+    except (ExchangeError, ExchangeUnavailableError) as error:
+        raise ExchangeFailed from error
+
+
+class NewAPIKeyViewSet(APIKeyViewSet):
+    """The caller's exchange keys. A new one is shown to the exchange, which may refuse
+    it (400); where it cannot be asked now, the key is not valid until it has been.
+    """
+
+    problems = {"POST": (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT)}
+
+    def create_row(self, values: dict[str, Any]) -> APIKey:
+        with asking_the_exchange():
+            return keys.api_key_create(user=caller(self.request), values=values)
+
+
+class ValidateKeyView(APIView):
+    """Ask the exchange again whether it accepts a key, and what the key may do.
+
+    400 where it does not, and for a key that may withdraw funds.
+    """
+
+    methods_with_body = ()
+    problems = {"POST": (400, 409, HTTPStatus.BAD_GATEWAY)}
+
+    @extend_schema(request=None, responses=APIKeySerializer)
+    def post(self, request: Request, pk: int) -> Response:
+        key = APIKey.objects.filter(user=caller(request), pk=pk).first()
+        if key is None:
+            raise NotFound(gettext("You have no API key with this id."))
+        with asking_the_exchange():
+            key = keys.api_key_validate(api_key=key)
+        return Response(APIKeySerializer(key).data)
+
+
+class BalanceSerializer(Serializer[Any]):
+    """What can be spent. Null for a market that the key is not for."""
+
+    spot_balance = DecimalField(allow_null=True)
+    futures_balance = DecimalField(allow_null=True)
+    total_balance = DecimalField()
+    currency = CharField()
+
+
+class BalanceView(APIView):
+    """What the account of the caller's oldest key has to spend."""
+
+    problems = {
+        "GET": (
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.BAD_GATEWAY,
+        )
+    }
+
+    @extend_schema(responses=BalanceSerializer)
+    def get(self, request: Request) -> Response:
+        key = APIKey.objects.filter(user=caller(request)).order_by("pk").first()
+        if key is None:
+            raise NotFound(gettext("You have no API key yet. Store one first."))
+        with asking_the_exchange():
+            balance = keys.balance_read(api_key=key)
+        return Response(
+            {
+                "spot_balance": balance.spot,
+                "futures_balance": balance.futures,
+                "total_balance": (balance.spot or 0) + (balance.futures or 0),
+                "currency": keys.CURRENCY,
+            }
+        )
