@@ -51,7 +51,7 @@ RUN = {
     "parameters": {},
 }
 SWEEP = {**RUN, "grid": {"ema_fast": [5, 8]}}
-KEY = {"api_key": "new key", "secret_key": "new secret"}
+KEY = {"api_key": "new-key", "secret_key": "new-secret"}
 WEBHOOK = {"url": "https://receiver.example.com/"}
 CREDENTIALS = {"email": "new@example.com", "password": "Correct-Horse-7"}
 

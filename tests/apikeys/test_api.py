@@ -59,7 +59,7 @@ def test_create_without_label_may_be_repeated(
     api: JSONClient, label: str | None
 ) -> None:
     for number in (1, 2):
-        body = {"api_key": f"key {number}", "secret_key": "x", "label": label}
+        body = {"api_key": f"key-{number}", "secret_key": "x", "label": label}
         assert read(api.send("POST", LIST, body), 201)["label"] is None
 
 
