@@ -51,21 +51,25 @@ def candles_download(
     replace: bool,
     now: dt.datetime,
     follow: Callable[[int, int], None],
+    tries: int = TRIES,
 ) -> Download:
     """Download the candles of a period that are not stored; with ``replace`` all.
 
     The period ends before what has not closed yet, by our clock or the exchange's.
-    ``follow`` is called with how many candles of how many are done. Raises
+    ``follow`` is called with how many candles of how many are done. Each question is
+    asked ``tries`` times, with longer and longer waits. Raises
     ExchangeUnavailableError where trying again did not help, ExchangeRefusedError, and
     CandleConflictError; the pages before are stored then.
     """
     with closing(Klines(wanted.market)) as klines:
-        now = min(now, _patiently(klines.now))
+        now = min(now, _patiently(klines.now, tries))
         period = Period.of_whole(period.start, min(period.end, now), wanted.length)
         gaps = [period] if replace else missing_find(_stored(wanted), period)
         pages = [
             candles_store(wanted, rows, replace=replace)
-            for rows in _pages(klines, wanted, gaps, now=now, follow=follow)
+            for rows in _pages(
+                klines, wanted, gaps, now=now, follow=follow, tries=tries
+            )
         ]
     return Download(
         period=period,
@@ -91,6 +95,7 @@ def _pages(
     *,
     now: dt.datetime,
     follow: Callable[[int, int], None],
+    tries: int,
 ) -> Iterator[list[CandleRow]]:
     length = wanted.length
     total = sum((gap.end - gap.start) // length for gap in gaps)
@@ -98,7 +103,10 @@ def _pages(
     for start, end in gaps:
         while start < end:
             asked = Period(start, end)
-            rows = _patiently(lambda: klines.page(wanted, asked, now=now))  # noqa: B023  # called at once
+            rows = _patiently(
+                lambda: klines.page(wanted, asked, now=now),  # noqa: B023  # at once
+                tries,
+            )
             if rows:
                 yield rows
             last = rows[-1].open_time + length if len(rows) == PAGE else end
@@ -107,20 +115,20 @@ def _pages(
             follow(done, total)
 
 
-def _patiently(ask: Callable[[], T]) -> T:
-    """Ask until there is an answer: TRIES times, with longer and longer waits.
+def _patiently(ask: Callable[[], T], tries: int) -> T:
+    """Ask until there is an answer, with longer and longer waits.
 
     Raises the last ExchangeUnavailableError; at once where the exchange wants to be
     left alone for long.
     """
-    for attempt in range(TRIES):
+    for attempt in range(tries):
         try:
             return ask()
         except ExchangeUnavailableError as error:
             # All of those who were cut off come again at different times.
             wait = random.uniform(0.5, 1) * FIRST_WAIT_S * 2**attempt  # noqa: S311
             wait = max(wait, error.retry_after_s)
-            if attempt == TRIES - 1 or wait > LONGEST_WAIT_S:
+            if attempt == tries - 1 or wait > LONGEST_WAIT_S:
                 raise
             logger.warning("%s Asked again in %.1f s.", error, wait)
             time.sleep(wait)

@@ -116,6 +116,9 @@ class Market:
             now = self.start + dt.timedelta(minutes=self.closed, seconds=30)
             sends(json.dumps({"serverTime": _ms(now)}).encode())(handler)
             return
+        if url.path.endswith("/ticker/price"):
+            sends(json.dumps({"price": self.price}).encode())(handler)
+            return
         assert url.path in {"/api/v3/klines", "/fapi/v1/klines"}, handler.path
         query = {name: value for name, (value,) in parse_qs(url.query).items()}
         if query["symbol"] != "BTCUSDT":

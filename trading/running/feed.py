@@ -9,7 +9,7 @@ import datetime as dt
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
@@ -26,6 +26,7 @@ from trading.downloads import candles_download
 from trading.engine.candles import Candles
 from trading.engine.signals import last_signal
 from trading.engine.strategies.base import Strategy
+from trading.exchange_info import ExchangeUnavailableError
 from trading.klines import Klines
 from trading.models import Interval
 from trading.synthetic import candles_make
@@ -33,6 +34,7 @@ from trading.synthetic import candles_make
 _MS = dt.timedelta(milliseconds=1)
 _KEPT = 300  # candles of a series, at least: the warm-up of most strategies
 _PRICE_FOR = dt.timedelta(seconds=1)
+_LEFT_ALONE_FOR = dt.timedelta(seconds=10)
 
 
 class Series(NamedTuple):
@@ -120,6 +122,7 @@ class LiveFeed:
     def __init__(self) -> None:
         self._candles: dict[Series, Candles] = {}
         self._prices: dict[Series, tuple[dt.datetime, Decimal]] = {}
+        self._failures: dict[str, tuple[dt.datetime, Exception]] = {}
         self._locks: defaultdict[Series, threading.Lock] = defaultdict(threading.Lock)
 
     def candles(self, series: Series, count: int, now: dt.datetime) -> Candles:
@@ -128,7 +131,8 @@ class LiveFeed:
         with self._locks[series]:
             known = self._candles.get(series)
             if known is None or len(known) < count or opened_at(known) + length < end:
-                known = self._candles[series] = _fetched(series, count, end, now)
+                with self._asking(series, now):
+                    known = self._candles[series] = _fetched(series, count, end, now)
         return known.slice(len(known) - count, len(known))
 
     def bars(
@@ -146,10 +150,25 @@ class LiveFeed:
         with self._locks[key]:
             asked_at, price = self._prices.get(key, (None, None))
             if asked_at is None or price is None or now - asked_at > _PRICE_FOR:
-                with closing(Klines(series.market)) as klines:
-                    price = klines.price(series.symbol)
+                with self._asking(series, now), closing(Klines(series.market)) as ask:
+                    price = ask.price(series.symbol)
                 self._prices[key] = now, price
         return price
+
+    @contextmanager
+    def _asking(self, series: Series, now: dt.datetime) -> Iterator[None]:
+        """Leave an exchange alone that has just not answered: one bot has waited for
+        it, and the others would each wait as long.
+        """
+        if series.seed is None:
+            failed_at, failure = self._failures.get(series.market, (None, None))
+            if failure and failed_at and now - failed_at < _LEFT_ALONE_FOR:
+                raise failure
+        try:
+            yield
+        except ExchangeUnavailableError as error:
+            self._failures[series.market] = now, error
+            raise
 
 
 def _fetched(series: Series, count: int, end: dt.datetime, now: dt.datetime) -> Candles:
@@ -159,11 +178,17 @@ def _fetched(series: Series, count: int, end: dt.datetime, now: dt.datetime) -> 
     """
     length = series.interval.length
     stored = series_find(**series._asdict())
-    period = Period(end - max(count, _KEPT) * length, end)
+    # One more than is wanted, for the one that may be missing.
+    period = Period(end - (max(count, _KEPT) + 1) * length, end)
     if stored.pk is None or missing_find(stored, period):
         if series.seed is None:
             candles_download(
-                stored, period, replace=False, now=now, follow=lambda done, total: None
+                stored,
+                period,
+                replace=False,
+                now=now,
+                follow=lambda done, total: None,
+                tries=1,
             )
             stored = series_find(**series._asdict())
         else:
@@ -171,7 +196,7 @@ def _fetched(series: Series, count: int, end: dt.datetime, now: dt.datetime) -> 
     try:
         columns = candles_read(stored, period)
     except MissingCandlesError:
-        columns = candles_read(stored, Period(period.start - length, end - length))
+        columns = candles_read(stored, Period(period.start, end - length))
     return Candles.of(
         interval=series.interval,
         **{name: getattr(columns, name) for name in ("open_time", *NUMBERS)},

@@ -15,7 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db import close_old_connections, connection, transaction
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    transaction,
+)
 from django.db.models import Q, Sum
 from django.utils import timezone
 
@@ -192,6 +198,16 @@ class Runner:
             reason = next(word for kind, word in _FAILURES if isinstance(error, kind))
             logger.warning("Bot %s: %s", context.bot.pk, error)
             outcome = Outcome(status=Status.ERROR, reason=reason, message=str(error))
+        except (OperationalError, InterfaceError):
+            raise  # of the database: nothing can be stored of any bot
+        except Exception:
+            # One bot must not keep those behind it from being looked at.
+            logger.exception("Bot %s failed", context.bot.pk)
+            outcome = Outcome(
+                status=Status.ERROR,
+                reason="failed",
+                message="The server failed. Its operator finds the cause in the log.",
+            )
         return Look(
             bot=context.bot,
             run=context.run,

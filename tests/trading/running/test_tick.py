@@ -36,6 +36,7 @@ from trading.running.feed import Series
 from trading.running.rules import BotRefusedError
 from trading.running.runner import Runner
 from trading.running.services import bot_start
+from trading.running.tick import Tick
 
 pytestmark = pytest.mark.django_db
 
@@ -372,3 +373,26 @@ def test_realised_and_unrealised_are_what_the_account_has_changed_by(
     of_trades = sum((trade.realized_pnl or D(0) for trade in traded), D(0))
     closed = [each.realized_pnl for each in positions if each.closed_at]
     assert abs(of_trades - sum(closed, D(0))) <= D("1e-18")
+
+
+def test_a_bot_that_fails_does_not_hold_up_those_behind_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = make_running_bot(**EAGER)
+    second = make_running_bot(**EAGER, user=first.user)
+    look = Tick.look
+
+    def failing(self: Tick) -> Any:
+        if self.bot == first:
+            raise ZeroDivisionError
+        return look(self)
+
+    monkeypatch.setattr(Tick, "look", failing)
+    market = Replay(drifting(100.8, 100.8), WARMUP + 1)
+    BotRun.objects.update(due_at=market.now())
+
+    Runner(feed=market, threads=1, clock=market.now).step()
+
+    assert state_of(first) == ("error", "failed")
+    assert state_of(second) == ("running", "in_position")
+    assert f"Bot {first.pk} failed" in caplog.text
