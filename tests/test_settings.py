@@ -96,6 +96,7 @@ MALFORMED = [
     ("WEB_WORKER", "threads"),
     ("BACKTEST_WORKERS", "some"),
     ("BOT_RUNNERS", "-1"),
+    ("CELERY_BROKER_URL", "amqp://someone:hunter2@localhost"),
     ("WEBHOOK_ALLOWED_NETWORKS", "receiver.example.com"),
     ("WEBHOOK_ALLOWED_NETWORKS", "192.168.1.1/24"),
 ]

@@ -204,6 +204,22 @@ BACKTEST_WORKERS = env.integer("BACKTEST_WORKERS", default=1, minimum=0)
 # Processes beside the server that run bots.
 BOT_RUNNERS = env.integer("BOT_RUNNERS", default=1, minimum=0)
 
+
+def _check_broker_url(value: str) -> str | None:
+    if value.startswith(("redis://", "rediss://", "unix://")):
+        return None
+    return "must be the URL of a Redis"
+
+
+# For those who run bots by Celery; nothing else asks for it.
+CELERY_BROKER_URL = (
+    env.text(
+        "CELERY_BROKER_URL", example="redis://redis:6379/0", check=_check_broker_url
+    )
+    if env.given("CELERY_BROKER_URL")
+    else None
+)
+
 # --- Applications -----------------------------------------------------------------
 
 INSTALLED_APPS = [

@@ -54,7 +54,9 @@ def candles_make(wanted: CandleSeries, period: Period, *, now: dt.datetime) -> S
             f"{series} begins at {spell_time(start)}, from where the others follow; "
             "take another --seed to begin earlier."
         )
-    return candles_store(wanted, _walk(wanted, Period(start, period.end), now=now))
+    walk = _walk(wanted, Period(start, period.end), now=now)
+    new = walk if span is None else (row for row in walk if row.open_time >= span.end)
+    return candles_store(wanted, new)
 
 
 def _walk(

@@ -65,7 +65,7 @@ _LONGEST_BACKOFF = dt.timedelta(minutes=15)
 # After the close of a candle: an exchange takes a moment to tell of it.
 _AFTER_CLOSE = dt.timedelta(seconds=1)
 
-_ON_PAPER = Q(bot__environment=Environment.PAPER)
+ON_PAPER = Q(bot__environment=Environment.PAPER)
 
 _FAILURES: tuple[tuple[type[Exception], str], ...] = (
     (LiveLockedError, "live_locked"),
@@ -136,10 +136,10 @@ class Runner:
             self._busy = {future for future in self._busy if not future.done()}
             free = self._threads - len(self._busy)
             if free > 0:
-                for run in leases_claim(now=now, limit=free, of=~_ON_PAPER):
+                for run in leases_claim(now=now, limit=free, of=~ON_PAPER):
                     self._busy.add(pool.submit(self._look_beside, run))
                     taken += 1
-        own = leases_claim(now=now, limit=BATCH, of=_ON_PAPER if pool else None)
+        own = leases_claim(now=now, limit=BATCH, of=ON_PAPER if pool else None)
         self.look(own)
         return taken + len(own)
 
