@@ -225,12 +225,12 @@ def test_page_without_any_row_says_so(superuser: Client) -> None:
 
 
 def test_page_tells_that_the_schema_is_behind(superuser: Client) -> None:
-    MigrationRecorder(connection).record_unapplied("bots", "0013_add_bot_config_checks")
+    MigrationRecorder(connection).record_unapplied("bots", "0016_create_bot_run_table")
 
     said = words(page(superuser))
 
     assert "Schema Behind" in said
-    assert "behind this code by bots.0013_add_bot_config_checks. Run migrate." in said
+    assert "behind this code by bots.0016_create_bot_run_table. Run migrate." in said
 
 
 def test_page_asks_for_nothing_that_its_reader_may_not_see() -> None:
