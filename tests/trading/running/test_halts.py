@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from bots.leases import lease_hold, leases_claim
 from bots.models import BotConfig, BotRun, BotState
-from bots.services import bot_stop
+from bots.services import bot_config_delete, bot_stop
 from tests.factories import make_bot, make_order, make_position, make_user
 from tests.trading.engine.bars import real_minutes
 from tests.trading.running.replay import Replay, make_running_bot, replay
@@ -212,7 +212,7 @@ def test_command_tells_what_becomes_of_positions(
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("how", ["stop", "halt"])
+@pytest.mark.parametrize("how", ["stop", "halt", "delete"])
 def test_stopping_waits_for_who_stores_an_intent(how: str) -> None:
     """Both lock the run of a bot, then the bot: neither is a deadlock's victim."""
     bot = make_running_bot()
@@ -220,7 +220,13 @@ def test_stopping_waits_for_who_stores_an_intent(how: str) -> None:
 
     def stop() -> None:
         try:
-            bot_stop(bot=bot) if how == "stop" else trading_halt(by="x")
+            match how:
+                case "stop":
+                    bot_stop(bot=bot)
+                case "halt":
+                    trading_halt(by="x")
+                case "delete":
+                    bot_config_delete(bot=bot)
         finally:
             connection.close()
 
@@ -234,5 +240,4 @@ def test_stopping_waits_for_who_stores_an_intent(how: str) -> None:
             assert wanted.select_for_update(no_key=True).exists()
         stopping.result(timeout=10)
 
-    bot.refresh_from_db()
-    assert not bot.is_active
+    assert not BotConfig.objects.filter(is_active=True).exists()
