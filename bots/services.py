@@ -90,6 +90,8 @@ def bot_config_delete(*, bot: BotConfig) -> None:
 
     Raises ConflictError where it has an open position, or orders.
     """
+    # The run before the bot, as runners lock them.
+    BotRun.objects.select_for_update().filter(pk=bot.pk).first()
     # A trade that came in between would hold on to the bot: the lock keeps it out.
     bot = bot_config_lock(pk=bot.pk)
     message = gettext(

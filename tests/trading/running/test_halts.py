@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal as D
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from bots.leases import lease_hold, leases_claim
 from bots.models import BotConfig, BotRun, BotState
+from bots.services import bot_config_delete, bot_stop
 from tests.factories import make_bot, make_order, make_position, make_user
 from tests.trading.engine.bars import real_minutes
 from tests.trading.running.replay import Replay, make_running_bot, replay
@@ -204,3 +208,36 @@ def test_command_tells_what_becomes_of_positions(
     assert "still switched off" in halt("--lift")
     with pytest.raises(CommandError, match="not halted"):
         halt("--lift")
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("how", ["stop", "halt", "delete"])
+def test_stopping_waits_for_who_stores_an_intent(how: str) -> None:
+    """Both lock the run of a bot, then the bot: neither is a deadlock's victim."""
+    bot = make_running_bot()
+    (run,) = leases_claim(now=timezone.now(), limit=1)
+
+    def stop() -> None:
+        try:
+            match how:
+                case "stop":
+                    bot_stop(bot=bot)
+                case "halt":
+                    trading_halt(by="x")
+                case "delete":
+                    bot_config_delete(bot=bot)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as pool:
+        with transaction.atomic():
+            lease_hold(run, now=timezone.now())
+            stopping = pool.submit(stop)
+            time.sleep(0.5)  # it waits for the run by now
+            assert not stopping.done()
+            wanted = BotConfig.objects.filter(pk=bot.pk, is_active=True)
+            assert wanted.select_for_update(no_key=True).exists()
+        stopping.result(timeout=10)
+
+    assert not BotConfig.objects.filter(is_active=True).exists()
