@@ -66,7 +66,7 @@ def live_withdraw(*, bot: BotConfig) -> None:
 
 def live_fault(bot: BotConfig) -> str | None:
     """Return which lock but the confirmation keeps a bot from the live exchange."""
-    if not getattr(settings, "LIVE_TRADING_ENABLED", False):
+    if not settings.LIVE_TRADING_ENABLED:
         return gettext(
             "Live trading is switched off on this server. Its operator switches it on."
         )

@@ -51,6 +51,6 @@ app.conf.update(
 app.autodiscover_tasks(["trading.running"])
 
 
-@setup_logging.connect
+@setup_logging.connect  # type: ignore[untyped-decorator]
 def _keep_logging(**options: Any) -> None:
     """Leave the logging as Django has set it up."""
