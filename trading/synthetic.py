@@ -10,6 +10,7 @@ import datetime as dt
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 from tradebot.errors import ConflictError
@@ -47,16 +48,20 @@ def candles_make(wanted: CandleSeries, period: Period, *, now: dt.datetime) -> S
             f"{series} is made with --base-price {series.base_price}, not "
             f"{wanted.base_price}; take that one, or another --seed."
         )
-    span = extent_read(series).span
-    start = span.start if span else period.start
+    extent = extent_read(series)
+    start = extent.span.start if extent.span else period.start
     if period.start < start:
         raise ConflictError(
             f"{series} begins at {spell_time(start)}, from where the others follow; "
             "take another --seed to begin earlier."
         )
     walk = _walk(wanted, Period(start, period.end), now=now)
-    new = walk if span is None else (row for row in walk if row.open_time >= span.end)
-    return candles_store(wanted, new)
+    if extent.span is None:
+        return candles_store(wanted, walk)
+    # What is there is walked through for the dice, and not written again.
+    end = extent.span.end
+    stored = candles_store(wanted, (row for row in walk if row.open_time >= end))
+    return replace(stored, unchanged=extent.rows)
 
 
 def _walk(
