@@ -28,7 +28,9 @@ from tests.trading.running.exchange import (
 )
 from trading.models import Order, Position
 
-STEP = 7  # every which moment is tried in the short form
+STEP = 12  # every which moment is tried in the short form
+
+pytestmark = pytest.mark.alike
 
 
 @pytest.fixture

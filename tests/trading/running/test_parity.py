@@ -15,10 +15,10 @@ from trading.engine.types import Reason
 from trading.models import Order, Position
 from trading.running.services import plan_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.alike, pytest.mark.django_db]
 
 WARMUP = 201
-BARS = 400
+BARS, MANY_BARS = 300, 5000
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,11 @@ BARS = 400
     ],
     ids=["plain", "trailing", "fixed", "limits", "futures", "multi"],
 )
-def test_the_bot_fills_as_the_backtester_does(settings: dict[str, Any]) -> None:
-    candles = real_minutes().slice(0, WARMUP + BARS)
+def test_the_bot_fills_as_the_backtester_does(
+    settings: dict[str, Any], pytestconfig: pytest.Config
+) -> None:
+    bars = MANY_BARS if pytestconfig.getoption("long") else BARS
+    candles = real_minutes().slice(0, WARMUP + bars)
     bot = make_running_bot(
         **{"stop_loss_perc": D("0.3"), "take_profit_perc": D("0.6"), **settings}
     )

@@ -27,6 +27,8 @@ from trading.candles import Period
 from trading.models import CandleSeries
 from trading.synthetic import candles_make
 
+pytestmark = pytest.mark.alike
+
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
 
 
