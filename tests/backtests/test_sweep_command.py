@@ -248,7 +248,7 @@ def test_command_that_only_waits_can_be_stopped(database: dict[str, str]) -> Non
     until(lambda: Sweep.objects.exists() or process.poll() is not None)
     time.sleep(1)
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
 
     _, told = process.communicate(timeout=30)
     assert process.returncode == 1
