@@ -46,8 +46,8 @@ def api_key_update(*, api_key: APIKey, values: Mapping[str, Any]) -> APIKey:
         _refuse_while_bots_run(
             key,
             gettext(
-                "Running bots use this API key: %(bots)s. Stop them before changing "
-                "its credentials or its environment."
+                "Bots run or hold positions with this API key: %(bots)s. Stop them "
+                "with close=true before changing its credentials or its environment."
             ),
         )
     key.save()
@@ -83,7 +83,8 @@ def api_key_delete(*, api_key: APIKey) -> None:
     _refuse_while_bots_run(
         key,
         gettext(
-            "Running bots use this API key: %(bots)s. Stop them before deleting it."
+            "Bots run or hold positions with this API key: %(bots)s. Stop them with "
+            "close=true before deleting it."
         ),
     )
     key.bot_configs.update(api_key=None, is_active=False, updated_at=timezone.now())
@@ -152,7 +153,13 @@ def _decrypt(token: str) -> str | None:
 
 
 def _refuse_while_bots_run(key: APIKey, message: str) -> None:
+    """Raise ConflictError where bots trade with a key, or have a position by it."""
     bots = key.bot_configs.select_for_update().order_by("pk")
-    running = [str(bot.pk) for bot in bots if bot.is_active]
-    if running:
-        raise ConflictError(message % {"bots": ", ".join(running)})
+    positioned = set(
+        key.bot_configs.exclude(environment=Environment.PAPER)
+        .filter(positions__isnull=False, positions__closed_at__isnull=True)
+        .values_list("pk", flat=True)
+    )
+    at_work = [str(bot.pk) for bot in bots if bot.is_active or bot.pk in positioned]
+    if at_work:
+        raise ConflictError(message % {"bots": ", ".join(at_work)})

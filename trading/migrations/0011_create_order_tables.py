@@ -145,6 +145,7 @@ class Migration(migrations.Migration):
                             ("LIQUIDATION", "liquidation"),
                             ("STOPPED", "bot stopped"),
                             ("UNPROTECTED", "no stop could be placed"),
+                            ("ELSEWHERE", "closed elsewhere"),
                         ],
                         null=True,
                     ),

@@ -42,6 +42,7 @@ class Position(models.Model):
         LIQUIDATION = "LIQUIDATION", "liquidation"
         STOPPED = "STOPPED", "bot stopped"
         UNPROTECTED = "UNPROTECTED", "no stop could be placed"
+        ELSEWHERE = "ELSEWHERE", "closed elsewhere"  # at a price that is not known
 
     bot = models.ForeignKey(
         BotConfig, on_delete=models.CASCADE, related_name="positions", db_index=False

@@ -33,6 +33,7 @@ from trading.models import Fill, Order, Position, TradingHalt
 from trading.running.positions import position_after
 from trading.running.rules import Plan
 
+Reason = Position.Reason
 Role = Order.Role
 Status = Order.Status
 
@@ -169,6 +170,14 @@ class OrderDesk:
             report = self.exchange.find(order.symbol, order.client_id)
             if report is not None:
                 self.apply(order, report)
+
+    def forget(self, position: Position) -> None:
+        """Close a position that is not there any more, nobody knows at which price."""
+        with transaction.atomic():
+            lease_hold(self.run, now=self.clock())
+            position.reason, position.closed_at = Reason.ELSEWHERE, self.clock()
+            position.save(update_fields=["reason", "closed_at"])
+        self.position = None
 
     def liquidate(self, position: Position, report: OrderReport) -> None:
         """Store an order by which the exchange itself has closed a position."""

@@ -120,6 +120,8 @@ class Tick:
         self._reconcile()
         if self._is_closing():
             return self._awaited()
+        if self.bot.is_active and self.position and not self.desk.orders:
+            self._protect(self.position)  # whether there are candles or not
         return self._trade() if self.bot.is_active else self._watch()
 
     def _trade(self) -> Outcome:
@@ -188,12 +190,17 @@ class Tick:
             return
         for report in self.exchange.liquidations(position.symbol, position.opened_at):
             self.desk.liquidate(position, report)
-        if self.position is not None:
-            raise MismatchError(
-                f"The exchange holds {held} {position.symbol}; by the orders of the "
-                f"bot it should be {expected}. Nothing is traded until they agree: "
-                "close the position by hand, then stop the bot and start it again."
-            )
+        if self.position is None:
+            return
+        if self.run.is_closing and self.plan.filters.quantity(abs(held)) == 0:
+            self.desk.forget(position)  # its owner says so, and there is nothing
+            return
+        raise MismatchError(
+            f"The exchange holds {held} {position.symbol}; by the orders of the bot it "
+            f"should be {expected}. Nothing is traded until they agree. Where it was "
+            "closed by hand, close what is left of it there, then stop the bot with "
+            "close=true."
+        )
 
     def _check_nothing_held(self) -> None:
         """See to it that a position on futures is all the bot's own."""
@@ -245,10 +252,13 @@ class Tick:
         if self.position is None:
             reason = "stopped" if halt is None else HALTED
             return Outcome(status=Status.STOPPED, reason=reason)
+        if not self.desk.orders:
+            self._protect(self.position)
         candles = self.feed.candles(
             self.series, self.plan.strategy.warmup, self.clock()
         )
-        self._protect(self.position, candles)
+        if self.position is not None:
+            self._protect(self.position, candles)
         return Outcome(status=Status.STOPPED, reason="position_kept")
 
     def _reverse(self, signal: int) -> None:
@@ -260,13 +270,14 @@ class Tick:
 
     # --- Protecting -------------------------------------------------------------------
 
-    def _protect(self, position: Position, candles: Candles) -> None:
+    def _protect(self, position: Position, candles: Candles | None = None) -> None:
         """See to it that a stop and a target rest behind the whole position.
 
         The stop trails by candles that have closed. Where the price has passed it, or
         none is taken, the position is closed.
         """
-        self._note_best(position, candles)
+        if candles is not None:
+            self._note_best(position, candles)
         for _ in range(_PROTECT_TRIES):
             stop, target = self._levels(position)
             resting = {

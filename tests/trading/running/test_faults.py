@@ -13,6 +13,7 @@ from django.db import connections
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from apikeys.services import api_key_delete
 from bots.models import BotRun, BotState
 from bots.services import bot_stop
 from tests.fake_exchange import FakeBinance
@@ -24,6 +25,8 @@ from tests.trading.running.exchange import (
     make_bot_with_key,
     settle,
 )
+from tradebot.errors import ConflictError
+from trading.exchange_info import ExchangeUnavailableError
 from trading.exchanges import binance_client
 from trading.models import Order, Position, Trade
 from trading.running.runner import Runner
@@ -211,6 +214,59 @@ def test_a_position_of_somebody_else_is_left_alone(world: World) -> None:
     state = BotState.objects.get(pk=bot.pk)
     assert (state.status, state.reason) == ("error", "mismatch")
     assert Order.objects.count() == 3
+
+
+def test_a_position_that_was_closed_by_hand_can_be_let_go(world: World) -> None:
+    bot = make_bot_with_key(world)
+    look(world)
+    if world.market == "spot":
+        world.fake.spot.balances["BTC"] = Decimal(0)
+    else:
+        world.fake.futures.positions["BTCUSDT"].amount = Decimal(0)
+    look(world)
+    assert BotState.objects.get(pk=bot.pk).reason == "mismatch"
+    assert open_positions() == 1
+
+    bot_stop(bot=bot, close=True)
+    look(world)
+
+    assert Position.objects.get().reason == "ELSEWHERE"
+    assert not Order.objects.filter(status="OPEN").exists()
+    assert BotState.objects.get(pk=bot.pk).status == "stopped"
+
+
+def test_a_key_stays_as_long_as_a_position_needs_it(world: World) -> None:
+    bot = make_bot_with_key(world)
+    look(world)
+    bot_stop(bot=bot)
+    assert bot.api_key is not None
+    with pytest.raises(ConflictError, match="close=true"):
+        api_key_delete(api_key=bot.api_key)
+    bot_stop(bot=bot, close=True)
+    look(world)
+    api_key_delete(api_key=bot.api_key)
+
+
+def test_a_position_is_protected_without_candles(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_bot_with_key(world)
+    look(world)
+    for order in world.book.orders.values():
+        if order.is_open:
+            world.book.end(order, "CANCELED")
+    for conditional in getattr(world.book, "conditionals", {}).values():
+        conditional.status = "CANCELED"
+
+    def away(*arguments: Any) -> Any:
+        raise ExchangeUnavailableError("No candles today.")
+
+    monkeypatch.setattr(world, "candles", away)
+    look(world)
+
+    resting = Order.objects.filter(status="OPEN")
+    assert sorted(order.role for order in resting) == ["STOP", "TARGET"]
+    assert BotState.objects.get().reason == "exchange_unavailable"
 
 
 @pytest.mark.postgresql  # a database in memory belongs to one thread
