@@ -138,7 +138,7 @@ def test_key_of_a_running_bot_is_not_deleted(
 
     text = delete(superuser, rows, by)
 
-    assert "Stop them before deleting it." in text
+    assert "before deleting it." in text
     assert APIKey.objects.exists()
     assert BotConfig.objects.get().api_key == rows.api_key
     assert not LogEntry.objects.exists()
