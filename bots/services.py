@@ -17,7 +17,7 @@ from tradebot.changes import assign
 from tradebot.errors import ConflictError
 
 # What an open position, and the confirmation of its owner, depend on.
-_TRADED_BY = {
+TRADED_BY = {
     "api_key",
     "environment",
     "symbol",
@@ -46,17 +46,20 @@ def bot_config_update(*, bot: BotConfig, values: Mapping[str, Any]) -> BotConfig
     _lock_key(values)
     bot = bot_config_lock(pk=bot.pk)
     if changed := assign(bot, values):
-        if _TRADED_BY.intersection(changed):
+        if TRADED_BY.intersection(changed):
             _refuse_while_positioned(
                 bot,
                 gettext(
                     "This bot has an open position: its %(fields)s cannot change. "
                     "Stop the bot with close=true first."
                 )
-                % {"fields": ", ".join(sorted(_TRADED_BY.intersection(changed)))},
+                % {"fields": ", ".join(sorted(TRADED_BY.intersection(changed)))},
             )
             bot.live_confirmed_at = None
             changed = [*changed, "live_confirmed_at"]
+        if {"initial_capital", "environment"}.intersection(changed):
+            # The day is measured anew, from what there is now.
+            BotRun.objects.filter(pk=bot.pk).update(day_equity=None)
         bot.save(update_fields=[*changed, "updated_at"])
     return bot
 
@@ -98,13 +101,6 @@ def bot_config_delete(*, bot: BotConfig) -> None:
         "This bot has an open position. Stop it with close=true, then delete it."
     )
     _refuse_while_positioned(bot, message)
-    if bot.orders.filter(status__in=["NEW", "UNKNOWN", "OPEN", "PARTIAL"]).exists():
-        raise ConflictError(
-            gettext(
-                "This bot has orders on the exchange. Stop it, and delete it when they "
-                "are settled."
-            )
-        )
     bot.delete()
 
 
@@ -157,8 +153,16 @@ def bot_state_delete(*, state: BotState) -> None:
 
 
 def _refuse_while_positioned(bot: BotConfig, message: str) -> None:
+    """Raise ConflictError where a bot has a position, or an order that may make one."""
     if bot.positions.filter(closed_at__isnull=True).exists():
         raise ConflictError(message)
+    if bot.orders.filter(status__in=["NEW", "UNKNOWN", "OPEN", "PARTIAL"]).exists():
+        raise ConflictError(
+            gettext(
+                "This bot has orders on the exchange. Stop it, and try again when they "
+                "are settled."
+            )
+        )
 
 
 def _lock_stopped(pk: int) -> BotConfig:

@@ -9,13 +9,16 @@ that is not there when the exchange would no longer take it is LOST. None is sen
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from django.db import transaction
 
+from apikeys.models import APIKey
 from bots.leases import lease_hold
-from bots.models import BotConfig, BotRun
+from bots.models import BotConfig, BotRun, PositionType
+from bots.services import TRADED_BY
 from trading.exchanges.base import (
     ACCEPTED_FOR,
     AmbiguousError,
@@ -29,11 +32,13 @@ from trading.exchanges.base import (
     ReportStatus,
     Side,
 )
+from trading.halts import REASON as HALTED
 from trading.models import Fill, Order, Position, TradingHalt
-from trading.running.positions import position_after
+from trading.running.positions import position_after, tell_closed
 from trading.running.rules import Plan
 
-Reason = Position.Reason
+logger = logging.getLogger(__name__)
+
 Role = Order.Role
 Status = Order.Status
 
@@ -41,6 +46,7 @@ _ZERO = Decimal(0)
 _PAIR = 2
 # By how much the clock of the exchange may be behind ours, and its answers behind it.
 _LAG = dt.timedelta(seconds=5)
+_TOLD_FOR = dt.timedelta(days=2)
 _FINISHED = {
     ReportStatus.FILLED: Status.FILLED,
     ReportStatus.CANCELED: Status.CANCELED,
@@ -54,8 +60,12 @@ _LETTERS = {
 }
 
 
-class HaltedError(Exception):
-    """No entry: somebody has stopped the bot, or all of them, a moment ago."""
+class NotWantedError(Exception):
+    """No entry, for the reason that is named: things have changed a moment ago."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class OrderDesk:
@@ -92,7 +102,8 @@ class OrderDesk:
                 self.apply(order, report)
                 continue
             if order.status not in Order.UNSETTLED:
-                continue  # it has told of it before and does so again soon
+                self._forget_canceled(order)
+                continue
             end = order.signed_at + ACCEPTED_FOR + _LAG
             if self.clock() > end:
                 self._store(order, status=Status.LOST)
@@ -103,7 +114,7 @@ class OrderDesk:
     def enter(self, side: Side, quantity: Decimal, *, candle_at: dt.datetime) -> Order:
         """Open a position at the market.
 
-        Raises HaltedError, and what ``Exchange.send`` raises.
+        Raises NotWantedError, and what ``Exchange.send`` raises.
         """
         order = self._intend(
             Role.ENTRY, side, OrderKind.MARKET, quantity, candle_at=candle_at
@@ -165,18 +176,36 @@ class OrderDesk:
     def cancel(self, orders: Sequence[Order]) -> None:
         """Cancel orders and store how far they were filled."""
         for order in orders:
+            self.renew()  # or they may be those of the next worker
             self.exchange.cancel(order.symbol, order.client_id)
         for order in orders:
             report = self.exchange.find(order.symbol, order.client_id)
             if report is not None:
                 self.apply(order, report)
+            else:
+                self._forget_canceled(order)
 
-    def forget(self, position: Position) -> None:
-        """Close a position that is not there any more, nobody knows at which price."""
+    def renew(self) -> None:
+        """Hold on to the lease; raises LeaseLostError where it is gone."""
         with transaction.atomic():
             lease_hold(self.run, now=self.clock())
-            position.reason, position.closed_at = Reason.ELSEWHERE, self.clock()
+
+    def _forget_canceled(self, order: Order) -> None:
+        """Take an order that was known, and is not any more, for canceled.
+
+        On futures, Binance does not tell of one that ended without a fill three days
+        after it was made. A younger one is told of again soon.
+        """
+        if self.clock() - order.signed_at > _TOLD_FOR:
+            self._store(order, status=Status.CANCELED)
+
+    def forget(self, position: Position) -> None:
+        """Close a position of which nothing is there, or too little for an order."""
+        with transaction.atomic():
+            lease_hold(self.run, now=self.clock())
+            position.closed_at = self.clock()
             position.save(update_fields=["reason", "closed_at"])
+            tell_closed(position, self.bot)
         self.position = None
 
     def liquidate(self, position: Position, report: OrderReport) -> None:
@@ -281,10 +310,39 @@ class OrderDesk:
 
     def _check_wanted(self) -> None:
         """Look once more, where nobody can change it any more before the intent."""
-        wanted = BotConfig.objects.filter(pk=self.bot.pk, is_active=True)
-        halted = TradingHalt.objects.filter(lifted_at__isnull=True)
-        if not wanted.select_for_update(no_key=True).exists() or halted.exists():
-            raise HaltedError
+        if TradingHalt.objects.filter(lifted_at__isnull=True).exists():
+            raise NotWantedError(HALTED)
+        key_id = self.bot.api_key_id
+        if self.plan.market == PositionType.FUTURES and key_id is not None:
+            self._check_alone(key_id)
+        bots = BotConfig.objects.select_for_update(no_key=True, of=("self",))
+        bot = bots.filter(pk=self.bot.pk, is_active=True).first()
+        if bot is None:
+            raise NotWantedError("stopped")
+        names = TRADED_BY | {"live_confirmed_at", "allow_short"}
+        if any(
+            bot.serializable_value(name) != self.bot.serializable_value(name)
+            for name in names
+        ):
+            raise NotWantedError("changed")
+
+    def _check_alone(self, key_id: int) -> None:
+        """See to it that no other bot has the one position that the account may have.
+
+        Two that enter at once wait for each other at their key.
+        """
+        APIKey.objects.select_for_update().filter(pk=key_id).first()
+        same = {
+            "bot__api_key_id": key_id,
+            "environment": self.bot.environment,
+            "market": self.plan.market,
+            "symbol": self.plan.symbol,
+        }
+        positions = Position.objects.filter(**same, closed_at__isnull=True)
+        orders = Order.objects.filter(**same, status__in=Order.UNFINISHED)
+        for rows in (positions, orders):
+            if rows.exclude(bot_id=self.bot.pk).exists():
+                raise NotWantedError("crowded")
 
     def _send(self, *orders: Order) -> None:
         """Send one order, or two as a pair, and store the answer.
@@ -358,6 +416,15 @@ class OrderDesk:
             return fill.commission
         if fill.commission_asset == filters.base_asset:
             return fill.commission * fill.price
-        return fill.commission * self.exchange.price(
-            f"{fill.commission_asset}{filters.quote_asset}"
-        )
+        pair = f"{fill.commission_asset}{filters.quote_asset}"
+        try:
+            return fill.commission * self.exchange.price(pair)
+        except RejectedError:
+            # There is no such pair: the fill counts all the same.
+            logger.warning(
+                "Bot %s paid %s %s, whose price is not known: not among its fees.",
+                self.bot.pk,
+                fill.commission,
+                fill.commission_asset,
+            )
+            return _ZERO

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bots.models import BotRun
+from bots.models import BotConfig, BotRun
 from trading.engine.fills import effective_stop, level
 from trading.engine.rules import Rules
 from trading.models import Fill, Order, Position, Trade
@@ -150,19 +150,25 @@ def _tell(order: Order, position: Position) -> None:
         },
     )
     if position.closed_at is not None:
-        notify(
-            user=owner,
-            kind=Kind.POSITION_CLOSED,
-            bot_id=order.bot_id,
-            payload={
-                "symbol": position.symbol,
-                "direction": position.direction,
-                "quantity": position.exit_quantity,
-                "entry_price": position.entry_price,
-                "exit_price": position.exit_quote / position.exit_quantity,
-                "realized_pnl": position.realized_pnl,
-                "reason": position.reason,
-                "opened_at": position.opened_at,
-                "closed_at": position.closed_at,
-            },
-        )
+        tell_closed(position, order.bot)
+
+
+def tell_closed(position: Position, bot: BotConfig) -> None:
+    """Let the owner know that a position is closed."""
+    sold = position.exit_quantity
+    notify(
+        user=bot.user,
+        kind=Kind.POSITION_CLOSED,
+        bot_id=bot.pk,
+        payload={
+            "symbol": position.symbol,
+            "direction": position.direction,
+            "quantity": sold,
+            "entry_price": position.entry_price,
+            "exit_price": position.exit_quote / sold if sold else None,
+            "realized_pnl": position.realized_pnl,
+            "reason": position.reason,
+            "opened_at": position.opened_at,
+            "closed_at": position.closed_at,
+        },
+    )

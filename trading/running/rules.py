@@ -125,6 +125,35 @@ def bot_plan(bot: BotConfig, symbol: Symbol | None) -> Plan:
         ) from None
 
 
+def caretaker_plan(bot: BotConfig, symbol: Symbol | None) -> Plan:
+    """Return what is needed to look after what a bot has that cannot trade.
+
+    Its position knows its own stop and target.
+    """
+    market = bot_market(bot)
+    name = exchange_symbol(bot.symbol)
+    filters = (
+        Filters.of(symbol)
+        if symbol
+        else Filters(base_asset=name.removesuffix("USDT"), quote_asset="USDT")
+    )
+    return Plan(
+        market=market,
+        symbol=name,
+        interval=Interval.M1,
+        strategy=STRATEGIES["simple"](),
+        rules=Rules(
+            initial_capital=bot.initial_capital or PAPER_CAPITAL,
+            market=market,  # type: ignore[arg-type]  # one of the two
+            leverage=1 if market == PositionType.SPOT else (bot.leverage or 1),
+            size_by="quote",
+            size=Decimal(1),
+        ),
+        filters=filters,
+        has_capital=bool(bot.initial_capital),
+    )
+
+
 def _strategy(bot: BotConfig) -> Strategy:
     strategy = STRATEGIES.get(bot.strategy)
     if strategy is None:

@@ -27,7 +27,14 @@ from django.utils import timezone
 
 from apikeys.crypto import DecryptionError
 from apikeys.models import Environment
-from bots.leases import LeaseLostError, lease_release, leases_claim, runs_create
+from bots.leases import (
+    LEASE_FOR,
+    LeaseLostError,
+    lease_hold,
+    lease_release,
+    leases_claim,
+    runs_create,
+)
 from bots.models import BotConfig, BotRun, BotState, Status
 from trading.candles import EPOCH, MissingCandlesError
 from trading.exchange_info import ExchangeUnavailableError
@@ -51,6 +58,7 @@ from trading.running.rules import (
     Plan,
     bot_market,
     bot_plan,
+    caretaker_plan,
     exchange_symbol,
 )
 from trading.running.tick import MismatchError, Outcome, Tick
@@ -62,6 +70,8 @@ _LOOK_FOR_NEW = dt.timedelta(seconds=10)
 _IDLE_S = 0.5
 _DEFAULT_INTERVAL_S = 60
 _LONGEST_BACKOFF = dt.timedelta(minutes=15)
+_IN_POSITION_BACKOFF = dt.timedelta(seconds=10)
+_STORE_EVERY = dt.timedelta(seconds=10)  # well within a lease
 # After the close of a candle: an exchange takes a moment to tell of it.
 _AFTER_CLOSE = dt.timedelta(seconds=1)
 
@@ -147,15 +157,31 @@ class Runner:
         """Look at bots under our lease and store what came of it."""
         if not runs:
             return
-        looks = []
-        for position, run in enumerate(contexts := _contexts(runs)):
+        looks: list[Look] = []
+        stored_at = self._clock()
+        for position, context in enumerate(contexts := _contexts(runs)):
             if self._stopping.is_set():
                 for rest in contexts[position:]:
                     lease_release(rest.run)
                 break
-            if look := self._look(run):
+            if self._is_ours(context.run) and (look := self._look(context)):
                 looks.append(look)
+            if self._clock() - stored_at > _STORE_EVERY:
+                _store(looks, now=self._clock())
+                looks, stored_at = [], self._clock()
         _store(looks, now=self._clock())
+
+    def _is_ours(self, run: BotRun) -> bool:
+        """Say whether a lease is ours still, and renew it where that is not sure."""
+        now = self._clock()
+        if run.leased_until is not None and run.leased_until - now > LEASE_FOR / 2:
+            return True
+        try:
+            with transaction.atomic():
+                lease_hold(run, now=now)
+        except LeaseLostError:
+            return False
+        return True
 
     def _look_beside(self, run: BotRun) -> None:
         try:
@@ -166,11 +192,23 @@ class Runner:
         finally:
             connection.close()
 
+    def _plan(self, context: _Context) -> tuple[Plan, BotRefusedError | None]:
+        """Return what a bot runs by, or why it cannot and what its position needs.
+
+        Raises BotRefusedError where it has nothing.
+        """
+        try:
+            return bot_plan(context.bot, context.symbol), None
+        except BotRefusedError as error:
+            if context.position is None and not context.orders:
+                raise
+            return caretaker_plan(context.bot, context.symbol), error
+
     def _look(self, context: _Context) -> Look | None:
         """Look at one bot; None where somebody else has it now."""
         tick = plan = None
         try:
-            plan = bot_plan(context.bot, context.symbol)
+            plan, refusal = self._plan(context)
             exchange = self._accounts.of(context.bot, plan)
             tick = Tick(
                 bot=context.bot,
@@ -182,6 +220,7 @@ class Runner:
                 position=context.position,
                 orders=context.orders,
                 clock=self._clock,
+                refusal=refusal,
             )
             outcome = tick.look()
         except LeaseLostError as error:
@@ -296,6 +335,8 @@ def _store(looks: Sequence[Look], *, now: dt.datetime) -> None:
             # It was stopped while it was looked at: at once again.
             look.outcome = Outcome(status=Status.STOPPED, reason="stopped", due_at=now)
         _finish(look, now)
+        if run.is_closing and not look.run.is_closing:
+            look.run.due_at = now  # asked for while it was looked at
         states.append(_state(look, pnl.get(look.bot.pk), now))
         _tell(look, before.get(look.bot.pk))
     # Not bulk_update, which takes a millisecond a row. All of them are there, locked.
@@ -305,7 +346,13 @@ def _store(looks: Sequence[Look], *, now: dt.datetime) -> None:
         unique_fields=["bot"],
         update_fields=_RUN_FIELDS,
     )
-    closed = [look.run.pk for look in ours if look.run.is_closing and not look.position]
+    closed = [
+        look.run.pk
+        for look in ours
+        if look.run.is_closing
+        and not look.position
+        and look.outcome.status == Status.STOPPED
+    ]
     if closed:
         BotRun.objects.filter(pk__in=closed).update(is_closing=False)
     BotState.objects.bulk_create(
@@ -358,7 +405,8 @@ def _finish(look: Look, now: dt.datetime) -> None:
         run.due_at = None
     elif outcome.status == Status.ERROR:
         wait = dt.timedelta(seconds=2 ** min(run.failures, 12))
-        run.due_at = now + min(max(wait, _AFTER_CLOSE), _LONGEST_BACKOFF)
+        longest = _LONGEST_BACKOFF if look.position is None else _IN_POSITION_BACKOFF
+        run.due_at = now + min(max(wait, _AFTER_CLOSE), longest)
     else:
         run.due_at = min(now + interval, _next_close(look, now) + _AFTER_CLOSE)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -32,9 +33,9 @@ from trading.halts import REASON as HALTED
 from trading.halts import halt_in_force
 from trading.models import Order, Position
 from trading.running.feed import Feed, Series, Signals, bars_of, opened_at
-from trading.running.orders import HaltedError, OrderDesk
+from trading.running.orders import NotWantedError, OrderDesk
 from trading.running.positions import order_price, stop_of
-from trading.running.rules import Plan
+from trading.running.rules import BotRefusedError, Plan
 
 Reason = Position.Reason
 Role = Order.Role
@@ -44,6 +45,8 @@ _INFINITY = Decimal("Infinity")
 _PROTECT_TRIES = 3
 _STALE_AFTER = 2  # intervals without a candle
 _SOON = dt.timedelta(seconds=2)
+_AT_ITS_OPENING = dt.timedelta(seconds=5)
+_HIGHEST_COMMISSION = Decimal("0.002")  # of Binance's spot market, and some more
 _UNPROTECTED = (
     "Trading is halted by the operator, who had all orders canceled: the position of "
     "this bot has NO stop."
@@ -86,8 +89,11 @@ class Tick:
         position: Position | None,
         orders: Sequence[Order],
         clock: Callable[[], dt.datetime],
+        refusal: BotRefusedError | None = None,
     ) -> None:
         self.bot, self.run, self.plan = bot, run, plan
+        # Why it cannot trade: what it has is looked after all the same.
+        self.refusal = refusal
         self.exchange, self.feed, self.signals, self.clock = (
             exchange,
             feed,
@@ -113,6 +119,8 @@ class Tick:
     def look(self) -> Outcome:
         """Do all that is to be done now."""
         again = self.desk.settle()
+        if not self.bot.is_active:
+            self._obey_halt()
         if again is not None:
             return Outcome(
                 status=Status.WAITING, reason="awaiting_exchange", due_at=again
@@ -120,6 +128,10 @@ class Tick:
         self._reconcile()
         if self._is_closing():
             return self._awaited()
+        if self.refusal is not None:
+            if self.bot.is_active and self.position:
+                self._protect(self.position)
+            raise self.refusal
         if self.bot.is_active and self.position and not self.desk.orders:
             self._protect(self.position)  # whether there are candles or not
         return self._trade() if self.bot.is_active else self._watch()
@@ -150,8 +162,24 @@ class Tick:
         if self._is_closing():
             return self._awaited()
         if self.position:
-            return Outcome(status=Status.RUNNING, reason="in_position")
+            return self._in_position()
         return self._limited() or Outcome(status=Status.WAITING, reason="no_signal")
+
+    def _in_position(self) -> Outcome:
+        resting = {order.role for order in self.desk.orders}
+        # One of the pair is being filled: there is no stop until it is.
+        waits = Role.TARGET in resting and Role.STOP not in resting and self._has_stop()
+        return Outcome(
+            status=Status.RUNNING,
+            reason="in_position",
+            due_at=self.clock() + _SOON if waits else None,
+        )
+
+    def _has_stop(self) -> bool:
+        return (
+            self.position is not None
+            and stop_of(self.position, self.plan.rules) is not None
+        )
 
     def _is_closing(self) -> bool:
         return self.position is not None and self.position.reason is not None
@@ -177,22 +205,29 @@ class Tick:
         if position.reason:
             self._close(position)
 
+    def _obey_halt(self) -> None:
+        """Cancel what rests where trading is halted, whatever else is the matter."""
+        halt = halt_in_force()
+        if halt is not None and not halt.keeps_protection:
+            self.desk.cancel(list(self.desk.orders))
+
     def _check_held(self) -> None:
         """Compare what the exchange holds with the position; raises MismatchError."""
-        position = self.position
-        if position is None:
+        position, held = self.position, self._held()
+        if position is None or self._agrees(position, held):
             return
-        held = self.exchange.held(position.symbol)
+        # Something may have been filled between the two questions.
+        self.desk.settle()
+        position, held = self.position, self._held()
+        if position is None or self._agrees(position, held):
+            return
         expected = position.sign * position.quantity
-        is_spot = self.plan.market == "spot"
-        # There may be more coins on spot, which are none of ours.
-        if (held >= expected) if is_spot else (held == expected):
-            return
         for report in self.exchange.liquidations(position.symbol, position.opened_at):
             self.desk.liquidate(position, report)
         if self.position is None:
             return
         if self.run.is_closing and self.plan.filters.quantity(abs(held)) == 0:
+            position.reason = Reason.ELSEWHERE
             self.desk.forget(position)  # its owner says so, and there is nothing
             return
         raise MismatchError(
@@ -201,6 +236,15 @@ class Tick:
             "closed by hand, close what is left of it there, then stop the bot with "
             "close=true."
         )
+
+    def _held(self) -> Decimal:
+        return self.exchange.held(self.plan.symbol) if self.position else _ZERO
+
+    def _agrees(self, position: Position, held: Decimal) -> bool:
+        expected = position.sign * position.quantity
+        if self.plan.market == "spot":
+            return held >= expected  # more coins are none of the bot's
+        return held == expected
 
     def _check_nothing_held(self) -> None:
         """See to it that a position on futures is all the bot's own."""
@@ -236,19 +280,50 @@ class Tick:
         self.desk.cancel([order for order in self.desk.orders if order.role in resting])
         if self.position is None:
             return  # what rested was filled meanwhile
-        if not self.desk.orders:  # or an exit is being filled
+        if self.desk.orders:
+            return  # an exit is being filled
+        if self._is_dust(position):
+            self.desk.forget(position)
+            return
+        try:
             self.desk.exit(position, candle_at=self._candle_of_now())
+        except RejectedError:
+            stop, target = self._levels(position)
+            with suppress(RejectedError):  # until it is tried again
+                self.desk.protect(
+                    position,
+                    stop=stop,
+                    target=target,
+                    candle_at=self._candle_of_now(),
+                )
+            raise
+
+    def _is_dust(self, position: Position) -> bool:
+        """Say whether too little is left to be sold: on spot, coins stay coins.
+
+        A position on futures may be closed whatever it is worth.
+        """
+        filters, quantity = self.plan.filters, position.quantity
+        if self.plan.market != "spot" or self.bot.environment == "paper":
+            return filters.quantity(quantity) <= 0
+        worth = filters.quantity(quantity) * self.exchange.price(position.symbol)
+        return (
+            filters.quantity(quantity) < max(filters.min_quantity, filters.step)
+            or worth < filters.min_notional
+            or not worth
+        )
 
     def _watch(self) -> Outcome:
         """Look after the position of a bot that was stopped with it."""
         halt = halt_in_force()
         if halt is not None and not halt.keeps_protection:
-            self.desk.cancel(list(self.desk.orders))
             return Outcome(
                 status=Status.STOPPED,
                 reason=HALTED,
                 message=_UNPROTECTED if self.position else None,
             )
+        if self.position is None and self.desk.orders:
+            return self._awaited()
         if self.position is None:
             reason = "stopped" if halt is None else HALTED
             return Outcome(status=Status.STOPPED, reason=reason)
@@ -318,10 +393,9 @@ class Tick:
 
     def _note_best(self, position: Position, candles: Candles) -> None:
         """Move the best price by the candles since the entry."""
-        length = self.plan.interval.length
-        since = position.opened_at - (position.opened_at - EPOCH) % length
         best = position.best_price
-        for bar in bars_of(candles, since):
+        # Not what was before it: a candle counts from its opening or not at all.
+        for bar in bars_of(candles, position.opened_at - _AT_ITS_OPENING):
             best = max(best, bar.high) if position.sign > 0 else min(best, bar.low)
         if best != position.best_price:
             position.best_price = best
@@ -373,14 +447,15 @@ class Tick:
             self.desk.enter(
                 Side.BUY if signal > 0 else Side.SELL, quantity, candle_at=candle_at
             )
-        except HaltedError:
-            return Outcome(status=Status.STOPPED, reason=HALTED)
+        except NotWantedError as error:
+            status = Status.STOPPED if error.reason == HALTED else Status.WAITING
+            return Outcome(status=status, reason=error.reason)
         if self.position is None:
             return self._awaited()
         self._protect(self.position, candles)
         if self._is_closing():
             return self._awaited()
-        return Outcome(status=Status.RUNNING, reason="in_position")
+        return self._in_position()
 
     def _size(self, direction: int) -> tuple[Decimal, str | None]:
         """Return how much to buy or to sell short, and why it cannot be."""
@@ -400,10 +475,25 @@ class Tick:
         )
         if units <= 0:
             return units, "below_minimum"
+        if not self._can_be_sold(units, price):
+            return units, "below_minimum"
         needed = units * price * (1 / Decimal(rules.leverage) + rules.taker_fee)
         if needed > self.exchange.free(self.plan.filters.quote_asset):
             return units, "funds"
         return self.plan.filters.quantity(units), None  # without digits of a division
+
+    def _can_be_sold(self, units: Decimal, price: Decimal) -> bool:
+        """Say whether what is bought, less a commission in coins, is enough for a stop.
+
+        On paper commissions are in the quote, and futures may be closed whatever they
+        are worth.
+        """
+        rules, filters = self.plan.rules, self.plan.filters
+        if self.plan.market != "spot" or self.bot.environment == "paper":
+            return True
+        left = filters.quantity(units * (1 - _HIGHEST_COMMISSION))
+        lowest = price * (1 - (rules.stop_loss or _ZERO))
+        return left >= filters.min_quantity and left * lowest >= filters.min_notional
 
     def _balance(self) -> Decimal:
         """Return the bot's capital with all that it has realised, in the quote."""
@@ -419,13 +509,15 @@ class Tick:
     def _begin_day(self, candles: Candles) -> None:
         """Take the equity down with which a UTC day begins."""
         today = self.clock().date()
-        if self.run.day == today:
+        if self.run.day == today and self.run.day_equity is not None:
             return
         equity = self._balance()
         if self.position:
             close = Decimal(repr(float(candles.close[-1])))
             equity += self.position.unrealized_pnl(close)
-        self.run.day, self.run.day_equity, self.run.day_entries = today, equity, 0
+        if self.run.day != today:
+            self.run.day, self.run.day_entries = today, 0
+        self.run.day_equity = equity
 
     def _limited(self) -> Outcome | None:
         """Return the outcome where a daily limit holds entries back."""
@@ -438,7 +530,8 @@ class Tick:
             return None
         gained = _ZERO
         if rules.max_daily_loss is not None or rules.daily_target is not None:
-            gained = self._balance() / (run.day_equity or _ZERO) - 1
+            begun = run.day_equity or _ZERO
+            gained = self._balance() / begun - 1 if begun > 0 else Decimal(-1)
         skip = entry_limit(
             run.day_entries,
             gained,

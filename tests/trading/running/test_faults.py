@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
@@ -14,8 +15,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from apikeys.services import api_key_delete
-from bots.models import BotRun, BotState
-from bots.services import bot_stop
+from bots.leases import leases_claim
+from bots.models import BotConfig, BotRun, BotState
+from bots.services import bot_config_update, bot_stop
 from tests.fake_exchange import FakeBinance
 from tests.trading.running.exchange import (
     DOWN,
@@ -28,8 +30,10 @@ from tests.trading.running.exchange import (
 from tradebot.errors import ConflictError
 from trading.exchange_info import ExchangeUnavailableError
 from trading.exchanges import binance_client
-from trading.models import Order, Position, Trade
+from trading.halts import trading_halt
+from trading.models import Order, Position, Symbol, Trade
 from trading.running.runner import Runner
+from trading.running.tick import Tick
 
 pytestmark = pytest.mark.django_db
 
@@ -233,6 +237,165 @@ def test_a_position_that_was_closed_by_hand_can_be_let_go(world: World) -> None:
     assert Position.objects.get().reason == "ELSEWHERE"
     assert not Order.objects.filter(status="OPEN").exists()
     assert BotState.objects.get(pk=bot.pk).status == "stopped"
+
+
+def test_closing_is_not_forgotten_while_an_entry_is_unsettled(world: World) -> None:
+    world.fake.fault(ENDPOINTS[world.market, "market"], "error after", status=503)
+    bot = make_bot_with_key(world)
+    look(world)
+    assert Order.objects.get().status == "UNKNOWN"
+    world.fake.fault("*", "error before", status=503, times=5)
+    bot_stop(bot=bot, close=True)
+    look(world)
+    world.fake.no_faults()
+
+    settle(world)
+
+    assert Position.objects.get().reason == "STOPPED"
+    assert disagreements(world) == []
+
+
+def test_a_bot_with_an_unsettled_order_stays_where_it_is(world: World) -> None:
+    world.fake.fault(ENDPOINTS[world.market, "market"], "error after", status=503)
+    bot = make_bot_with_key(world)
+    look(world)
+    with pytest.raises(ConflictError, match="orders on the exchange"):
+        bot_config_update(bot=bot, values={"environment": "paper"})
+
+
+def test_what_changed_before_the_intent_is_not_entered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = make_bot_with_key(world)
+    size = Tick._size
+
+    def changed_meanwhile(self: Tick, direction: int) -> Any:
+        BotConfig.objects.filter(pk=bot.pk).update(environment="paper")
+        return size(self, direction)
+
+    monkeypatch.setattr(Tick, "_size", changed_meanwhile)
+    look(world)
+    assert not Order.objects.exists()
+    assert BotState.objects.get().reason == "changed"
+
+
+@pytest.mark.parametrize("market", ["futures"])
+def test_orders_that_futures_do_not_tell_of_any_more_hold_up_nothing(
+    world: World,
+) -> None:
+    bot = make_bot_with_key(world)
+    look(world)
+    Order.objects.filter(status="OPEN").update(
+        signed_at=timezone.now() - dt.timedelta(days=4)
+    )
+    world.fake.fault("GET /fapi/v1/order", "reject", code=-2013, times=9)
+    world.fake.fault("GET /fapi/v1/algoOrder", "reject", code=-2013, times=9)
+    bot_stop(bot=bot, close=True)
+
+    look(world)
+
+    assert Position.objects.get().closed_at is not None
+
+
+@pytest.mark.parametrize("market", ["spot"])
+def test_a_rest_below_the_minimum_is_let_go(world: World) -> None:
+    bot = make_bot_with_key(world)
+    look(world)
+    world.book.parts = 100
+    world.book.set_price("BTCUSDT", "104")  # the target, in small parts
+    for _ in range(98):
+        world.book.match("BTCUSDT")
+    assert world.fake.spot.balances["BTC"] < Decimal("0.06")
+    world.book.rules["BTCUSDT"].min_notional = Decimal(50)
+    Symbol.objects.update(min_notional=Decimal(50))
+    bot_stop(bot=bot, close=True)
+
+    look(world)
+    settle(world)
+
+    position = Position.objects.get()
+    assert (position.reason, position.closed_at is None) == ("STOPPED", False)
+    assert 0 < position.quantity < Decimal("0.06")
+
+
+@pytest.mark.parametrize("market", ["spot"])
+def test_what_could_not_be_sold_again_is_not_bought(world: World) -> None:
+    make_bot_with_key(
+        world, position_size_perc=None, position_size_fixed=Decimal("5.005")
+    )
+    look(world)
+    assert not Order.objects.exists()
+    assert BotState.objects.get().reason == "below_minimum"
+
+
+def test_a_rejected_exit_leaves_a_stop_and_is_tried_again_soon(world: World) -> None:
+    bot = make_bot_with_key(world)
+    look(world)
+    world.fake.fault(ENDPOINTS[world.market, "market"], "reject", code=-2010, times=1)
+    bot_stop(bot=bot, close=True)
+    look(world)
+    assert BotState.objects.get().reason == "order_rejected"
+    assert Order.objects.filter(status="OPEN", role="STOP").exists()
+    due_at = BotRun.objects.get().due_at
+    assert due_at is not None
+    assert due_at - timezone.now() < dt.timedelta(seconds=11)
+
+    look(world)
+
+    assert Position.objects.get().reason == "STOPPED"
+    assert disagreements(world) == []
+
+
+@pytest.mark.parametrize("market", ["spot"])
+def test_a_commission_without_a_price_does_not_hide_a_fill(world: World) -> None:
+    world.fake.spot.bnb_price = Decimal(600)
+    world.fake.spot.balances["BNB"] = Decimal(1)
+    make_bot_with_key(world)
+    look(world)
+    assert disagreements(world) == []
+    assert open_positions() == 1
+
+
+def test_what_cannot_trade_any_more_is_looked_after_and_closed(world: World) -> None:
+    bot = make_bot_with_key(world)
+    look(world)
+    BotConfig.objects.update(position_size_perc=None)
+    look(world)
+    assert BotState.objects.get().reason == "refused_settings"
+    assert disagreements(world) == []
+
+    bot_stop(bot=bot, close=True)
+    look(world)
+
+    assert Position.objects.get().reason == "STOPPED"
+
+
+def test_a_halt_reaches_a_bot_in_trouble(world: World) -> None:
+    make_bot_with_key(world)
+    look(world)
+    Position.objects.update(entry_quantity=Decimal(77))  # a mismatch
+    look(world)
+    assert BotState.objects.get().reason == "mismatch"
+    trading_halt(by="operator")
+
+    look(world)
+
+    assert not Order.objects.filter(status="OPEN").exists()
+    assert not any(order.is_open for order in world.book.orders.values())
+
+
+def test_a_worker_without_its_lease_cancels_nothing(world: World) -> None:
+    bot = make_bot_with_key(world)
+    look(world)
+    bot_stop(bot=bot, close=True)
+    BotRun.objects.update(due_at=timezone.now())
+    (run,) = leases_claim(now=timezone.now(), limit=1)
+    BotRun.objects.update(lease_token=run.lease_token + 1)
+
+    Runner(feed=world, threads=1).look([run])
+
+    assert world.fake.sent("DELETE") == 0
+    assert Order.objects.filter(status="OPEN").count() == 2
 
 
 def test_a_key_stays_as_long_as_a_position_needs_it(world: World) -> None:

@@ -138,6 +138,39 @@ def test_an_error_is_forgotten_when_it_is_over() -> None:
     assert (state.status, state.last_error_message) == ("waiting", None)
 
 
+def test_the_trailing_stop_does_not_see_what_was_before_the_entry() -> None:
+    bot = make_running_bot(
+        **EAGER,
+        trailing_stop_active=True,
+        trailing_stop_perc=D(2),
+        stop_loss_perc=D(9),
+        take_profit_perc=D(20),
+    )
+    market = Replay(drifting(100.8, 100.8, 100.8), WARMUP + 1)
+    replay(bot, market, WARMUP + 2)
+    position = Position.objects.get()
+    position.opened_at += dt.timedelta(seconds=50)
+    position.save()
+    flat = (100.8, 100.8, 100.8, 100.8)
+    bars: list[Bar] = [flat] * (WARMUP + 3)
+    bars[WARMUP + 1] = (100.8, 110, 100.8, 100.8)  # the one of the entry
+    market.all = candles(*bars, start_ms=int(market.all.open_time[0]))
+    replay(bot, market, WARMUP + 3)
+    position.refresh_from_db()
+    assert position.closed_at is None
+    assert position.best_price < 101
+
+
+def test_another_capital_is_no_loss_of_the_day() -> None:
+    bot = make_running_bot(**EAGER, max_daily_loss_perc=D(5))
+    market = Replay(drifting(99.9, 99.8, 99.7, 99.6), WARMUP + 1)
+    replay(bot, market, WARMUP + 2)
+    bot_config_update(bot=bot, values={"initial_capital": D(900)})
+    replay(bot, market, WARMUP + 3)
+    assert state_of(bot) == ("waiting", "no_signal")
+    assert BotRun.objects.get().day_equity == 900
+
+
 def test_a_limit_pauses_until_midnight_and_never_switches_off() -> None:
     falling = [100.8, 100.8, 98, 98, 101, 101, 101]
     bot = make_running_bot(**EAGER, max_daily_trades=1, stop_loss_perc=D("0.5"))
