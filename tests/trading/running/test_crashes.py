@@ -90,8 +90,19 @@ SCENES: dict[str, Callable[[World], object]] = {
 }
 
 
-@pytest.mark.parametrize("market", ["spot", "futures"])
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize(
+    ("scene", "market"),
+    [
+        *((scene, "spot") for scene in SCENES),
+        *(
+            pytest.param(scene, "futures", marks=pytest.mark.long)
+            for scene in SCENES
+            if scene not in {"enter", "exit"}
+        ),
+        ("enter", "futures"),
+        ("exit", "futures"),
+    ],
+)
 def test_killed_at_any_moment_all_is_settled_by_the_next_worker(
     scene: str,
     market: str,

@@ -105,7 +105,16 @@ def _round_trip(world: World) -> None:
 @pytest.mark.alike
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(
-    ("market", "what"), ENDPOINTS, ids=[" ".join(each) for each in ENDPOINTS]
+    ("market", "what"),
+    [
+        pytest.param(
+            *each,
+            id=" ".join(each),
+            # What is asked again, and cancelled again, is less of a danger.
+            marks=[pytest.mark.long] if each[1] in {"find", "cancel"} else [],
+        )
+        for each in ENDPOINTS
+    ],
 )
 def test_one_fault_of_any_kind_leaves_no_disagreement(
     world: World, market: str, what: str, fault: str

@@ -24,9 +24,12 @@ BARS, MANY_BARS = 300, 5000
 @pytest.mark.parametrize(
     "settings",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.long),
         {"trailing_stop_active": True, "trailing_stop_perc": D("0.2")},
-        {"position_size_fixed": D(300), "position_size_perc": None},
+        pytest.param(
+            {"position_size_fixed": D(300), "position_size_perc": None},
+            marks=pytest.mark.long,
+        ),
         {"max_daily_trades": 3, "max_daily_loss_perc": D("0.5")},
         {"position_type": "futures", "leverage": 5, "allow_short": True},
         {"strategy": "multi", "take_profit_perc": D("0.4")},
