@@ -13,6 +13,7 @@ from unfold.forms import AdminPasswordChangeForm
 
 from accounts.forms import UserChangeForm, UserCreationForm
 from accounts.models import User
+from accounts.services import user_delete
 from tradebot.adminsite.actions import confirmation
 from tradebot.adminsite.base import ModelAdmin
 from tradebot.adminsite.filters import DateRangeFilter
@@ -108,6 +109,9 @@ class UserAdmin(ModelAdmin, auth_admin.UserAdmin):
             obj.reset_token = obj.reset_token_expires = None
             edited |= {"reset_token", "reset_token_expires"}
         obj.save(update_fields=[*edited, "updated_at"])
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        user_delete(user=obj)
 
     @admin.action(description="Activate selected users", permissions=["change"])
     def activate(self, request: HttpRequest, queryset: models.QuerySet[User]) -> None:

@@ -65,6 +65,27 @@ def user_register(*, email: str, password: str) -> User:
     return user
 
 
+@transaction.atomic
+def user_delete(*, user: User) -> None:
+    """Delete a user with all that is theirs.
+
+    Raises ConflictError where one of their bots holds a position, or has orders, on an
+    exchange: nobody would look after it any more.
+    """
+    bots = user.bot_configs.exclude(environment="paper")
+    holding = bots.filter(positions__isnull=False, positions__closed_at__isnull=True)
+    ordering = bots.filter(orders__status__in=["NEW", "UNKNOWN", "OPEN", "PARTIAL"])
+    if names := sorted({bot.name for bot in (*holding, *ordering)}):
+        raise ConflictError(
+            gettext(
+                "Bots of this user have positions or orders on an exchange: %(bots)s. "
+                "Stop them with close=true first."
+            )
+            % {"bots": ", ".join(names)}
+        )
+    user.delete()
+
+
 def user_unlock(*, user: User) -> bool:
     """Forget the wrong log-ins and the reset mails of an account, not those of clients.
 

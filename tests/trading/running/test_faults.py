@@ -14,6 +14,7 @@ from django.db import connections
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from accounts.services import user_delete
 from apikeys.services import api_key_delete
 from bots.leases import leases_claim
 from bots.models import BotConfig, BotRun, BotState
@@ -417,6 +418,16 @@ def test_a_key_stays_as_long_as_a_position_needs_it(world: World) -> None:
     bot_stop(bot=bot, close=True)
     look(world)
     api_key_delete(api_key=bot.api_key)
+
+
+def test_a_user_stays_as_long_as_a_bot_holds_something(world: World) -> None:
+    bot = make_bot_with_key(world)
+    look(world)
+    with pytest.raises(ConflictError, match="Some bot"):
+        user_delete(user=bot.user)
+    bot_stop(bot=bot, close=True)
+    look(world)
+    user_delete(user=bot.user)
 
 
 def test_a_position_is_protected_without_candles(
