@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from decimal import Decimal
 
 from django.db import (
     InterfaceError,
@@ -22,7 +21,7 @@ from django.db import (
     connection,
     transaction,
 )
-from django.db.models import Q, Sum
+from django.db.models import Q
 from django.utils import timezone
 
 from apikeys.crypto import DecryptionError
@@ -35,8 +34,8 @@ from bots.leases import (
     leases_claim,
     runs_create,
 )
-from bots.models import BotConfig, BotRun, BotState, Status
-from trading.candles import EPOCH, MissingCandlesError
+from bots.models import BotConfig, BotRun, Status
+from trading.candles import MissingCandlesError
 from trading.exchange_info import ExchangeUnavailableError
 from trading.exchanges.base import (
     ACCEPTED_FOR,
@@ -48,11 +47,9 @@ from trading.exchanges.base import (
 from trading.exchanges.environments import LiveLockedError
 from trading.klines import ExchangeRefusedError
 from trading.models import Order, Position, Symbol
-from trading.notifications.models import Kind
-from trading.notifications.outbox import notify
 from trading.running.accounts import Accounts
 from trading.running.feed import Feed, Signals
-from trading.running.positions import stop_of
+from trading.running.looks import Look, looks_store
 from trading.running.rules import (
     BotRefusedError,
     Plan,
@@ -68,12 +65,7 @@ logger = logging.getLogger(__name__)
 BATCH = 100  # bots on paper that are taken at once
 _LOOK_FOR_NEW = dt.timedelta(seconds=10)
 _IDLE_S = 0.5
-_DEFAULT_INTERVAL_S = 60
-_LONGEST_BACKOFF = dt.timedelta(minutes=15)
-_IN_POSITION_BACKOFF = dt.timedelta(seconds=10)
 _STORE_EVERY = dt.timedelta(seconds=10)  # well within a lease
-# After the close of a candle: an exchange takes a moment to tell of it.
-_AFTER_CLOSE = dt.timedelta(seconds=1)
 
 ON_PAPER = Q(bot__environment=Environment.PAPER)
 
@@ -89,17 +81,6 @@ _FAILURES: tuple[tuple[type[Exception], str], ...] = (
     (MismatchError, "mismatch"),
     (RejectedError, "order_rejected"),
 )
-
-
-@dataclass(slots=True, kw_only=True)
-class Look:
-    """One bot that was looked at, and what there is to be stored of it."""
-
-    bot: BotConfig
-    run: BotRun
-    outcome: Outcome
-    position: Position | None = None
-    plan: Plan | None = None
 
 
 class Runner:
@@ -167,9 +148,9 @@ class Runner:
             if self._is_ours(context.run) and (look := self._look(context)):
                 looks.append(look)
             if self._clock() - stored_at > _STORE_EVERY:
-                _store(looks, now=self._clock())
+                looks_store(looks, now=self._clock())
                 looks, stored_at = [], self._clock()
-        _store(looks, now=self._clock())
+        looks_store(looks, now=self._clock())
 
     def _is_ours(self, run: BotRun) -> bool:
         """Say whether a lease is ours still, and renew it where that is not sure."""
@@ -302,178 +283,3 @@ def _contexts(runs: Sequence[BotRun]) -> list[_Context]:
         # A bot that was deleted meanwhile has taken its lease with it.
         if (bot := bots.get(run.pk)) is not None
     ]
-
-
-# --- What is stored of a look ---------------------------------------------------------
-
-
-@transaction.atomic
-def _store(looks: Sequence[Look], *, now: dt.datetime) -> None:
-    """Store what came of some looks and give their leases back.
-
-    Whose lease is not ours any more is left as it is.
-    """
-    stored = {
-        run.pk: run
-        for run in BotRun.objects.select_for_update(of=("self",))
-        .filter(pk__in=[look.run.pk for look in looks])
-        .order_by("pk")
-        .select_related("bot")
-    }
-    ours = [
-        look
-        for look in looks
-        if (run := stored.get(look.run.pk)) is not None
-        and run.lease_token == look.run.lease_token
-    ]
-    ids = [look.bot.pk for look in ours]
-    pnl, before = _daily_pnl(ids, now), BotState.objects.in_bulk(ids)
-    states = []
-    for look in ours:
-        run = stored[look.run.pk]
-        if look.bot.is_active and not run.bot.is_active:
-            # It was stopped while it was looked at: at once again.
-            look.outcome = Outcome(status=Status.STOPPED, reason="stopped", due_at=now)
-        _finish(look, now)
-        if run.is_closing and not look.run.is_closing:
-            look.run.due_at = now  # asked for while it was looked at
-        states.append(_state(look, pnl.get(look.bot.pk), now))
-        _tell(look, before.get(look.bot.pk))
-    # Not bulk_update, which takes a millisecond a row. All of them are there, locked.
-    BotRun.objects.bulk_create(
-        [look.run for look in ours],
-        update_conflicts=True,
-        unique_fields=["bot"],
-        update_fields=_RUN_FIELDS,
-    )
-    closed = [
-        look.run.pk
-        for look in ours
-        if look.run.is_closing
-        and not look.position
-        and look.outcome.status == Status.STOPPED
-    ]
-    if closed:
-        BotRun.objects.filter(pk__in=closed).update(is_closing=False)
-    BotState.objects.bulk_create(
-        states,
-        update_conflicts=True,
-        unique_fields=["bot_config"],
-        update_fields=_STATE_FIELDS,
-    )
-
-
-_TOLD = {
-    Status.ERROR: Kind.BOT_ERROR,
-    Status.PAUSED: Kind.BOT_PAUSED,
-    Status.STOPPED: Kind.BOT_STOPPED,
-}
-
-
-def _tell(look: Look, before: BotState | None) -> None:
-    """Let the owner know of a state that is new."""
-    outcome = look.outcome
-    kind = _TOLD.get(outcome.status)
-    known = (before.status, before.reason) if before else None
-    if kind is None or known == (outcome.status, outcome.reason):
-        return
-    notify(
-        user=look.bot.user,
-        kind=kind,
-        bot_id=look.bot.pk,
-        payload={
-            "bot": look.bot.name,
-            "symbol": look.bot.symbol,
-            "reason": outcome.reason,
-            "message": outcome.message,
-            "paused_until": outcome.paused_until,
-        },
-    )
-
-
-def _finish(look: Look, now: dt.datetime) -> None:
-    """Set when to look again."""
-    run, outcome = look.run, look.outcome
-    run.leased_until = None
-    run.failures = run.failures + 1 if outcome.status == Status.ERROR else 0
-    interval = dt.timedelta(
-        seconds=look.bot.check_interval_seconds or _DEFAULT_INTERVAL_S
-    )
-    if outcome.due_at is not None:
-        run.due_at = outcome.due_at
-    elif outcome.status == Status.STOPPED and look.position is None:
-        run.due_at = None
-    elif outcome.status == Status.ERROR:
-        wait = dt.timedelta(seconds=2 ** min(run.failures, 12))
-        longest = _LONGEST_BACKOFF if look.position is None else _IN_POSITION_BACKOFF
-        run.due_at = now + min(max(wait, _AFTER_CLOSE), longest)
-    else:
-        run.due_at = min(now + interval, _next_close(look, now) + _AFTER_CLOSE)
-
-
-def _next_close(look: Look, now: dt.datetime) -> dt.datetime:
-    assert look.plan is not None  # noqa: S101  # without one it is an error
-    length = look.plan.interval.length
-    return now - (now - EPOCH) % length + length
-
-
-_RUN_FIELDS = [
-    "due_at",
-    "leased_until",
-    "decided_at",
-    "day",
-    "day_equity",
-    "day_entries",
-    "failures",
-]
-_STATE_FIELDS = [
-    "status",
-    "reason",
-    "paused_until",
-    "in_position",
-    "entry_price",
-    "current_position_size_coins",
-    "trailing_stop_price",
-    "max_price_since_entry",
-    "take_profit_price",
-    "stop_loss_price",
-    "daily_pnl",
-    "daily_trades_count",
-    "last_run_at",
-    "last_error_message",
-    "last_updated_at",
-]
-
-
-def _state(look: Look, daily_pnl: Decimal | None, now: dt.datetime) -> BotState:
-    """Return the documented state of a bot, not stored."""
-    state = BotState(
-        bot_config=look.bot,
-        status=look.outcome.status,
-        reason=look.outcome.reason,
-        paused_until=look.outcome.paused_until,
-        in_position=False,
-        daily_pnl=daily_pnl or Decimal(0),
-        daily_trades_count=look.run.day_entries,
-        last_run_at=now,
-        last_error_message=look.outcome.message,
-        last_updated_at=now,
-    )
-    if (position := look.position) is not None:
-        state.in_position = True
-        state.entry_price = position.entry_price
-        state.current_position_size_coins = position.quantity
-        state.max_price_since_entry = position.best_price
-        state.take_profit_price = position.target_price
-        state.stop_loss_price = position.stop_price
-        if look.plan is not None and look.plan.rules.trailing_stop is not None:
-            state.trailing_stop_price = stop_of(position, look.plan.rules)
-    return state
-
-
-def _daily_pnl(ids: Sequence[int], now: dt.datetime) -> dict[int, Decimal]:
-    """Return what bots have realised since the UTC day began, in the quote asset."""
-    midnight = dt.datetime.combine(now.date(), dt.time(), dt.UTC)
-    closed = Position.objects.filter(bot__in=ids, closed_at__gte=midnight)
-    rows = closed.values_list("bot").annotate(Sum("realized_pnl"))
-    return dict(rows)
