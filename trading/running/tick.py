@@ -14,24 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db.models import Sum
-
 from bots.models import BotConfig, BotRun, Status
 from trading.candles import EPOCH
 from trading.engine.candles import Candles
-from trading.engine.fills import market_fill
-from trading.engine.limits import entry_limit
-from trading.engine.sizing import (
-    SizeBy,
-    units_affordable,
-    units_sendable,
-    units_wanted,
-)
 from trading.engine.types import Skip
 from trading.exchanges.base import Exchange, ExchangeError, RejectedError, Side
 from trading.halts import REASON as HALTED
 from trading.halts import halt_in_force
 from trading.models import Order, Position
+from trading.running.budget import Budget
 from trading.running.feed import Feed, Series, Signals, bars_of, opened_at
 from trading.running.orders import NotWantedError, OrderDesk
 from trading.running.positions import order_price, stop_of
@@ -46,7 +37,6 @@ _PROTECT_TRIES = 3
 _STALE_AFTER = 2  # intervals without a candle
 _SOON = dt.timedelta(seconds=2)
 _AT_ITS_OPENING = dt.timedelta(seconds=5)
-_HIGHEST_COMMISSION = Decimal("0.002")  # of Binance's spot market, and some more
 _UNPROTECTED = (
     "Trading is halted by the operator, who had all orders canceled: the position of "
     "this bot has NO stop."
@@ -101,6 +91,9 @@ class Tick:
             clock,
         )
         self.series = Series(plan.market, plan.symbol, plan.interval, bot.candle_seed)
+        self.budget = Budget(
+            bot=bot, run=run, plan=plan, exchange=exchange, clock=clock
+        )
         self.desk = OrderDesk(
             bot=bot,
             run=run,
@@ -141,7 +134,7 @@ class Tick:
         signal, candles = self.signals.last(
             self.series, self.plan.strategy, self.clock()
         )
-        self._begin_day(candles)
+        self.budget.begin_day(self.position, candles)
         candle_at = opened_at(candles)
         if self._is_stale(candle_at):
             if self.position:
@@ -439,7 +432,7 @@ class Tick:
             return limited
         self._check_nothing_held()
         self.exchange.prepare(self.plan.symbol, rules.leverage)
-        quantity, skip = self._size(signal)
+        quantity, skip = self.budget.size(signal)
         if skip:
             self.run.decided_at = candle_at
             return Outcome(status=Status.WAITING, reason=skip)
@@ -457,92 +450,14 @@ class Tick:
             return self._awaited()
         return self._in_position()
 
-    def _size(self, direction: int) -> tuple[Decimal, str | None]:
-        """Return how much to buy or to sell short, and why it cannot be."""
-        rules, symbol = self.plan.rules, self.plan.symbol
-        equity = self._balance()
-        price = market_fill(self.exchange.price(symbol), direction, rules.slippage)
-        size_by = SizeBy[rules.size_by.upper()]  # never by risk: no bot has that
-        units = units_sendable(
-            min(
-                units_wanted(size_by, rules.size, equity, price, _ZERO),
-                units_affordable(equity, price, Decimal(rules.leverage)),
-            ),
-            price,
-            rules.step,
-            rules.min_units,
-            rules.min_notional,
-        )
-        if units <= 0:
-            return units, "below_minimum"
-        if not self._can_be_sold(units, price):
-            return units, "below_minimum"
-        needed = units * price * (1 / Decimal(rules.leverage) + rules.taker_fee)
-        if needed > self.exchange.free(self.plan.filters.quote_asset):
-            return units, "funds"
-        return self.plan.filters.quantity(units), None  # without digits of a division
-
-    def _can_be_sold(self, units: Decimal, price: Decimal) -> bool:
-        """Say whether what is bought, less a commission in coins, is enough for a stop.
-
-        On paper commissions are in the quote, and futures may be closed whatever they
-        are worth.
-        """
-        rules, filters = self.plan.rules, self.plan.filters
-        if self.plan.market != "spot" or self.bot.environment == "paper":
-            return True
-        left = filters.quantity(units * (1 - _HIGHEST_COMMISSION))
-        lowest = price * (1 - (rules.stop_loss or _ZERO))
-        return left >= filters.min_quantity and left * lowest >= filters.min_notional
-
-    def _balance(self) -> Decimal:
-        """Return the bot's capital with all that it has realised, in the quote."""
-        if not self.plan.has_capital and self.bot.environment != "paper":
-            return self.exchange.free(self.plan.filters.quote_asset)
-        gained = Position.objects.filter(
-            bot=self.bot, environment=self.bot.environment
-        ).aggregate(total=Sum("realized_pnl"))["total"]
-        return self.plan.rules.initial_capital + (gained or _ZERO)
-
-    # --- Days and candles -------------------------------------------------------------
-
-    def _begin_day(self, candles: Candles) -> None:
-        """Take the equity down with which a UTC day begins."""
-        today = self.clock().date()
-        if self.run.day == today and self.run.day_equity is not None:
-            return
-        equity = self._balance()
-        if self.position:
-            close = Decimal(repr(float(candles.close[-1])))
-            equity += self.position.unrealized_pnl(close)
-        if self.run.day != today:
-            self.run.day, self.run.day_entries = today, 0
-        self.run.day_equity = equity
+    # --- Limits and candles -----------------------------------------------------------
 
     def _limited(self) -> Outcome | None:
         """Return the outcome where a daily limit holds entries back."""
-        rules, run = self.plan.rules, self.run
-        if (
-            rules.max_daily_trades is None
-            and rules.max_daily_loss is None
-            and rules.daily_target is None
-        ):
-            return None
-        gained = _ZERO
-        if rules.max_daily_loss is not None or rules.daily_target is not None:
-            begun = run.day_equity or _ZERO
-            gained = self._balance() / begun - 1 if begun > 0 else Decimal(-1)
-        skip = entry_limit(
-            run.day_entries,
-            gained,
-            _or_off(rules.max_daily_trades),
-            _or_off(rules.max_daily_loss),
-            _or_off(rules.daily_target),
-        )
+        skip = self.budget.limit()
         if skip == Skip.NONE:
             return None
-        now = self.clock()
-        midnight = dt.datetime.combine(now.date(), dt.time(), dt.UTC)
+        midnight = dt.datetime.combine(self.clock().date(), dt.time(), dt.UTC)
         return Outcome(
             status=Status.PAUSED,
             reason=skip.name.lower(),
@@ -560,7 +475,3 @@ class Tick:
         """Return when the candle opened that is being made now."""
         now = self.clock()
         return now - (now - EPOCH) % self.plan.interval.length
-
-
-def _or_off(limit: Decimal | int | None) -> Decimal:
-    return _INFINITY if limit is None else Decimal(limit)

@@ -33,8 +33,8 @@ from trading.exchange_info import ExchangeUnavailableError
 from trading.exchanges import binance_client
 from trading.halts import trading_halt
 from trading.models import Order, Position, Symbol, Trade
+from trading.running.budget import Budget
 from trading.running.runner import Runner
-from trading.running.tick import Tick
 
 pytestmark = pytest.mark.django_db
 
@@ -277,13 +277,13 @@ def test_what_changed_before_the_intent_is_not_entered(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bot = make_bot_with_key(world)
-    size = Tick._size
+    size = Budget.size
 
-    def changed_meanwhile(self: Tick, direction: int) -> Any:
+    def changed_meanwhile(self: Budget, direction: int) -> Any:
         BotConfig.objects.filter(pk=bot.pk).update(environment="paper")
         return size(self, direction)
 
-    monkeypatch.setattr(Tick, "_size", changed_meanwhile)
+    monkeypatch.setattr(Budget, "size", changed_meanwhile)
     look(world)
     assert not Order.objects.exists()
     assert BotState.objects.get().reason == "changed"
