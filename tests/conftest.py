@@ -49,6 +49,12 @@ def _no_wait_for_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backtests.api.views.WAIT_S", 0)  # nobody works on them
 
 
+@pytest.fixture(autouse=True)
+def _no_wait_for_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for one that is not there, where a test does not let it be there."""
+    monkeypatch.setattr("trading.exchanges.binance_client.FIRST_WAIT_S", 0.01)
+
+
 @pytest.fixture
 def empty_database(
     django_db_blocker: DjangoDbBlocker,

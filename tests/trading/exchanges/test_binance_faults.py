@@ -195,7 +195,17 @@ def assert_not_there(sending: Sending, exchange: Exchange, fake: FakeBinance) ->
         assert exchange.find(SYMBOL, client_id) is None
 
 
-@pytest.mark.parametrize("name", SENDINGS)
+# The whole table in the long form; these are sent by all that a bot does.
+OFTEN = {"spot market", "spot pair", "futures market", "futures pair, at its stop"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.long])
+        for name in SENDINGS
+    ],
+)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_raises_what_it_means_and_leaves_what_was_taken(
     name: str,
