@@ -16,6 +16,7 @@ from tradebot.errors import TradeBotError
 
 # Longer than any one question to an exchange takes; it is renewed between them.
 LEASE_FOR = dt.timedelta(minutes=1)
+WAITS_LONG = dt.timedelta(minutes=2)  # whoever runs bots is away, or has too many
 
 
 class LeaseLostError(TradeBotError):
@@ -76,6 +77,12 @@ def runs_create(*, now: dt.datetime) -> int:
     # Switched on again without a start, while nothing was left to look at.
     asleep = BotRun.objects.filter(due_at__isnull=True, bot__is_active=True)
     return len(rows) + asleep.update(due_at=now)
+
+
+def bots_state(*, now: dt.datetime) -> str:
+    """Return ``behind`` where a bot has been due for minutes, or else ``ok``."""
+    waiting = BotRun.objects.filter(due_at__lt=now - WAITS_LONG)
+    return "behind" if waiting.exists() else "ok"
 
 
 def _held(run: BotRun) -> QuerySet[BotRun]:

@@ -183,12 +183,14 @@ class _Beside:
 
     def _keep(self, number: int, name: str) -> None:
         options = [f"--with-parent={os.getpid()}"]
-        command = [sys.executable, "manage.py", name, *options]
+        command = [sys.executable, str(BASE_DIR / "manage.py"), name, *options]
         while True:
             with self._beginning:
                 if self._ending.is_set():
                     return
-                process = subprocess.Popen(command, cwd=BASE_DIR)  # noqa: S603  # ours
+                # By posix_spawn, which these options let it take: a server that is
+                # forked at this moment would keep the pipe open on which it waits.
+                process = subprocess.Popen(command, close_fds=False)  # noqa: S603  # ours
                 self._processes[number] = process
             process.wait()
             self._ending.wait(1)

@@ -38,6 +38,8 @@ class Readiness:
     """``ok``, ``behind`` or ``unknown``."""
     workers: str = "unknown"
     """``ok``, ``missing`` or ``unknown``."""
+    bots: str = "unknown"
+    """``ok``, ``behind`` where nobody looks at those that are on, or ``unknown``."""
 
     @property
     def ready(self) -> bool:
@@ -63,7 +65,8 @@ def look(connection: BaseDatabaseWrapper) -> Readiness:
             # By name, as in urls.py: tradebot imports no app.
             queue_state = import_string("backtests.runs.queue_state")
             queue, workers = queue_state(now=timezone.now())
-            return replace(found, queue=queue, workers=workers)
+            bots = import_string("bots.leases.bots_state")(now=timezone.now())
+            return replace(found, queue=queue, workers=workers, bots=bots)
     except PreflightError as error:
         logger.warning("Not ready: %s", error)
         return Readiness(database="ok", migrations="unknown")

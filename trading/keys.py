@@ -72,7 +72,17 @@ def api_key_validate(*, api_key: APIKey) -> APIKey:
 
 
 def balance_read(*, api_key: APIKey) -> Balance:
-    """Return what the account of a key has to spend; raises ExchangeError."""
+    """Return what the account of a key has to spend.
+
+    Raises RefusedError for a key for paper, and ExchangeError.
+    """
+    if api_key.environment == Environment.PAPER:
+        raise RefusedError(
+            gettext(
+                "This API key is for paper: there is no account behind it. Bots on "
+                "paper have what their initial_capital says."
+            )
+        )
     public, secret = _credentials(api_key)
     free: dict[str, Decimal | None] = {}
     for market in PositionType.values:

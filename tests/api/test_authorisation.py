@@ -129,7 +129,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
     ("bot-state-detail", "PATCH"): [own(200, {"status": "stopped"})],
     ("bot-state-detail", "DELETE"): [own(204)],
     ("bot-status-stream", "GET"): [own(503)],  # not served by threads
-    ("bot-start", "POST"): [own(400)],  # its symbol is not stored
+    ("bot-start", "POST"): [own(503)],  # its symbol is not stored
     ("bot-stop", "POST"): [own(200), own(200, {"close": True})],
     ("bot-confirm-live", "POST"): [own(409, {"name": "Some bot"})],
     ("bot-confirm-live", "DELETE"): [own(204)],

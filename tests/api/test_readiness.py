@@ -83,6 +83,7 @@ def test_schema_is_compared_with_the_code(
         "migrations": migrations,
         "queue": "ok" if status == 200 else "unknown",
         "workers": "ok" if status == 200 else "unknown",
+        "bots": "ok" if status == 200 else "unknown",
     }
 
 
@@ -157,6 +158,7 @@ def test_database_that_is_away_is_told_soon_and_without_details() -> None:
         "migrations": "unknown",
         "queue": "unknown",
         "workers": "unknown",
+        "bots": "unknown",
     }
     assert time.monotonic() - began < 5
 

@@ -72,7 +72,7 @@ def answers(method: str, path: str) -> dict[str, Any]:
         ("post", "/api/v1/trades/", "201 400 401 404 409 413 415 422"),
         ("delete", "/api/v1/backtest/delete/{id}", "200 400 401 404"),
         ("get", "/api/v1/symbols/spot", "200 422 503"),
-        ("post", "/api/v1/bots/{bot_config_id}/start", "200 400 401 404 409"),
+        ("post", "/api/v1/bots/{bot_config_id}/start", "200 400 401 404 409 503"),
         ("post", "/api/v1/backtest/run", "200 202 400 401 409 413 415 422 503"),
         ("get", "/api/v1/backtest/symbols/{market_type}", "200 400 401 404 503"),
     ],

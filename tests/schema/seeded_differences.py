@@ -157,14 +157,14 @@ SEEDS = [
     ),
     # --- Primary keys and unique constraints
     Seed(
-        "ALTER TABLE trades DROP CONSTRAINT trades_pkey",
-        "primary key trades_pkey on trades",
+        "ALTER TABLE paper_orders DROP CONSTRAINT paper_orders_pkey",
+        "primary key paper_orders_pkey on paper_orders",
         "PRIMARY KEY USING INDEX",
     ),
     Seed(
-        "ALTER TABLE trades DROP CONSTRAINT trades_pkey, "
-        "ADD CONSTRAINT trades_pkey PRIMARY KEY (id, symbol)",
-        "primary key trades_pkey on trades",
+        "ALTER TABLE paper_orders DROP CONSTRAINT paper_orders_pkey, "
+        "ADD CONSTRAINT paper_orders_pkey PRIMARY KEY (id, symbol)",
+        "primary key paper_orders_pkey on paper_orders",
         "PRIMARY KEY (id, symbol), expected PRIMARY KEY (id)",
     ),
     Seed(
@@ -456,7 +456,10 @@ SEEDS = [
     ),
     Seed("DROP TABLE users_groups", "table users_groups", "is missing", repaired=False),
     Seed(
-        "ALTER TABLE trades RENAME TO fills", "table trades", "missing", repaired=False
+        "ALTER TABLE trades RENAME TO old_trades",
+        "table trades",
+        "missing",
+        repaired=False,
     ),
     Seed(
         "CREATE TABLE notes (id serial PRIMARY KEY, text text UNIQUE)",

@@ -207,3 +207,9 @@ def test_a_live_key_is_not_asked_about_while_live_is_switched_off(
     for method, path in (("GET", "balance"), ("POST", f"{key.pk}/validate")):
         told = read_problem(api.send(method, f"/api-keys/{path}"), 400)
         assert "LIVE_TRADING_ENABLED" in told["detail"]
+
+
+def test_a_key_for_paper_has_no_balance(api: JSONClient) -> None:
+    read(api.send("POST", "/api-keys/", {**KEY, "environment": "paper"}), 201)
+    told = read_problem(api.send("GET", "/api-keys/balance"), 400)
+    assert "for paper" in told["detail"]

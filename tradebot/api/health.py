@@ -44,8 +44,9 @@ _READINESS = {
         "migrations": {"enum": ["ok", "behind", "ahead", "other version", "unknown"]},
         "queue": {"enum": ["ok", "behind", "unknown"]},
         "workers": {"enum": ["ok", "missing", "unknown"]},
+        "bots": {"enum": ["ok", "behind", "unknown"]},
     },
-    "required": ["status", "database", "migrations", "queue", "workers"],
+    "required": ["status", "database", "migrations", "queue", "workers", "bots"],
 }
 
 
@@ -55,8 +56,9 @@ class ReadyView(APIView):
 
     What it found is a few seconds old at most. On a schema ahead of the code it can,
     on one that is behind or of another version it cannot. A queue that is behind, where
-    a backtest has waited for a minute, and workers that are missing are told, and no
-    reason for a 503: everything else is served.
+    a backtest has waited for a minute, workers that are missing, and bots at which
+    nobody has looked when it was time, are told, and no reason for a 503: everything
+    else is served.
     """
 
     authentication_classes = []
@@ -77,6 +79,7 @@ class ReadyView(APIView):
                 "migrations": found.migrations,
                 "queue": found.queue,
                 "workers": found.workers,
+                "bots": found.bots,
             },
             status=HTTPStatus.OK if found.ready else HTTPStatus.SERVICE_UNAVAILABLE,
         )

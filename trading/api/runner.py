@@ -26,7 +26,9 @@ from tradebot.api.fields import (
 from tradebot.api.languages import language_headers
 from tradebot.api.views import APIView
 from trading.api.orders import PositionSerializer
+from trading.api.views import symbols_of
 from trading.closes import last_close
+from trading.exchange_info import ExchangeUnavailableError
 from trading.models import Order, Position
 
 
@@ -45,11 +47,18 @@ class StartView(APIView):
     """
 
     methods_with_body = ()
-    problems = {"POST": (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT)}
+    problems = {
+        "POST": (
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.CONFLICT,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        )
+    }
 
     @extend_schema(request=None, responses=StartedSerializer)
     def post(self, request: Request, bot_config_id: int) -> Response:
         # NumPy and the engine come with it.
+        from trading.running.rules import bot_market
         from trading.running.services import bot_start
 
         bot = own_bot(caller(request), bot_config_id)
@@ -57,6 +66,9 @@ class StartView(APIView):
             bot_start(bot=bot)
         except BotConfig.DoesNotExist:  # deleted meanwhile
             raise NoSuchBot from None
+        except ExchangeUnavailableError:  # there are no symbols: they are asked for
+            symbols_of(bot_market(bot))
+            bot_start(bot=bot)
         return Response(
             {"message": gettext("The bot is started."), "bot_config_id": bot.pk},
             headers=language_headers(),

@@ -45,6 +45,8 @@ from trading.exchanges.base import (
     UnavailableError,
 )
 from trading.exchanges.environments import LiveLockedError
+from trading.halts import REASON as HALTED
+from trading.halts import halt_in_force
 from trading.klines import ExchangeRefusedError
 from trading.models import Order, Position, Symbol
 from trading.running.accounts import Accounts
@@ -188,6 +190,11 @@ class Runner:
     def _look(self, context: _Context) -> Look | None:
         """Look at one bot; None where somebody else has it now."""
         tick = plan = None
+        idle = context.position is None and not context.orders
+        if idle and not context.bot.is_active:
+            reason = HALTED if halt_in_force() else "stopped"
+            outcome = Outcome(status=Status.STOPPED, reason=reason)
+            return Look(bot=context.bot, run=context.run, outcome=outcome)
         try:
             plan, refusal = self._plan(context)
             exchange = self._accounts.of(context.bot, plan)

@@ -11,6 +11,7 @@ from apikeys.models import Environment
 from bots.models import BotConfig, BotRun, BotState, PositionType, Status
 from bots.services import bot_config_lock
 from tradebot.errors import ConflictError
+from trading.exchange_info import ExchangeUnavailableError
 from trading.exchanges.environments import live_permit
 from trading.models import Symbol, TradingHalt
 from trading.running.accounts import bot_key
@@ -82,8 +83,19 @@ def _check_account(bot: BotConfig, plan: Plan) -> None:
 
 
 def plan_of(bot: BotConfig) -> Plan:
-    """Return what a bot runs by; raises BotRefusedError."""
-    symbol = Symbol.objects.filter(
-        market=bot_market(bot), symbol=exchange_symbol(bot.symbol)
-    ).first()
+    """Return what a bot runs by.
+
+    Raises BotRefusedError, and ExchangeUnavailableError where there are no symbols.
+    """
+    market = bot_market(bot)
+    symbols = Symbol.objects.filter(market=market)
+    symbol = symbols.filter(symbol=exchange_symbol(bot.symbol)).first()
+    if symbol is None and bot.candle_seed is None and not symbols.exists():
+        raise ExchangeUnavailableError(
+            gettext(
+                "The exchange has not told its symbols yet, so it is not known how "
+                "%(symbol)s is traded. Try again in a minute."
+            )
+            % {"symbol": bot.symbol}
+        )
     return bot_plan(bot, symbol)

@@ -46,6 +46,8 @@ class World:
         self.fake, self.market, self._clock = fake, market, clock
         now = timezone.now()
         self.start = now - (now - EPOCH) % MINUTE
+        # Early in a minute, or it might end before the bot is looked at.
+        clock.shift(self.start + dt.timedelta(seconds=2) - now)
         self.signals = {0: UP}
 
     def wait(self, **time: float) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -31,7 +32,7 @@ class Command(DataCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--threads",
-            type=int,
+            type=_positive,
             default=THREADS,
             metavar="N",
             help=f"Look at N bots on an exchange at once (default: {THREADS}).",
@@ -64,14 +65,17 @@ class Command(DataCommand):
             beside.append(threading.Thread(target=_stop_with_parent, args=watch))
         for thread in beside:
             thread.start()
-        while not stopping.is_set():
-            try:
-                runner.run()
-            except DatabaseError as error:
-                self._complain(error)
-                stopping.wait(_RETRY_AFTER_S)
-        for thread in beside:
-            thread.join()
+        try:
+            while not stopping.is_set():
+                try:
+                    runner.run()
+                except DatabaseError as error:
+                    self._complain(error)
+                    stopping.wait(_RETRY_AFTER_S)
+        finally:  # or those beside would keep a process that does nothing
+            stop()
+            for thread in beside:
+                thread.join()
 
     def _tell(self, stopping: threading.Event) -> None:
         """Deliver notifications until there is a stop."""
@@ -91,6 +95,12 @@ class Command(DataCommand):
             f"The database cannot be used: {reason}. Trying again in "
             f"{_RETRY_AFTER_S:.0f} s."
         )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError(f"{text} is no number of threads; expected 1 or more")
+    return int(text)
 
 
 def _stop_with_parent(pid: int, stop: Any, stopping: threading.Event) -> None:
