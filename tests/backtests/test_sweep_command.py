@@ -189,6 +189,7 @@ def told(sweep_id: int) -> Any:
     )
 
 
+@pytest.mark.long
 def test_killed_sweep_goes_on_where_it_was_to_the_same_results(
     database: dict[str, str],
 ) -> None:

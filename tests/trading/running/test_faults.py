@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
-import time_machine
-from django.db import connections
 from django.utils import timezone
-from pytest_django.fixtures import Settings
 
 from accounts.services import user_delete
 from apikeys.services import api_key_delete
 from bots.leases import leases_claim
 from bots.models import BotConfig, BotRun, BotState
 from bots.services import bot_config_update, bot_stop
-from tests.fake_exchange import FakeBinance
 from tests.trading.running.exchange import (
     DOWN,
     World,
@@ -30,13 +24,12 @@ from tests.trading.running.exchange import (
 )
 from tradebot.errors import ConflictError
 from trading.exchange_info import ExchangeUnavailableError
-from trading.exchanges import binance_client
 from trading.halts import trading_halt
 from trading.models import Order, Position, Symbol, Trade
 from trading.running.budget import Budget
 from trading.running.runner import Runner
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.alike, pytest.mark.django_db]
 
 FAULTS: dict[str, dict[str, Any]] = {
     "reject": {"kind": "reject", "code": -2010},
@@ -65,31 +58,6 @@ ENDPOINTS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binance_client, "READ_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(binance_client, "FIRST_WAIT_S", 0.02)
-    monkeypatch.setattr(binance_client, "LONGEST_WAIT_S", 0.05)
-    binance_client._hosts.clear()
-
-
-@pytest.fixture(params=["spot", "futures"])
-def market(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def world(market: str, settings: Settings) -> Iterator[World]:
-    with (
-        FakeBinance().serving() as fake,
-        time_machine.travel(timezone.now()) as clock,
-    ):
-        settings.BINANCE_TESTNET_SPOT_URL = fake.url
-        settings.BINANCE_TESTNET_FUTURES_URL = fake.url
-        fake.spot.balances["USDT"] = fake.futures.wallet = Decimal(10_000)
-        yield World(fake, market, clock)
-
-
 def open_positions() -> int:
     return Position.objects.filter(closed_at__isnull=True).count()
 
@@ -103,7 +71,6 @@ def _round_trip(world: World) -> None:
     look(world)
 
 
-@pytest.mark.alike
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(
     ("market", "what"),
@@ -450,28 +417,3 @@ def test_a_position_is_protected_without_candles(
     resting = Order.objects.filter(status="OPEN")
     assert sorted(order.role for order in resting) == ["STOP", "TARGET"]
     assert BotState.objects.get().reason == "exchange_unavailable"
-
-
-@pytest.mark.postgresql  # a database in memory belongs to one thread
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("time", range(3))
-def test_four_workers_on_one_bot_send_one_order(world: World, time: int) -> None:
-    make_bot_with_key(world)
-    BotRun.objects.update(due_at=timezone.now())
-    start = threading.Barrier(4)
-
-    def work() -> None:
-        try:
-            runner = Runner(feed=world, threads=1)
-            start.wait()
-            runner.step()
-        finally:
-            connections.close_all()
-
-    workers = [threading.Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert Order.objects.filter(role="ENTRY").count() == 1
-    assert disagreements(world) == []

@@ -30,7 +30,10 @@ BARS, MANY_BARS = 300, 5000
             {"position_size_fixed": D(300), "position_size_perc": None},
             marks=pytest.mark.long,
         ),
-        {"max_daily_trades": 3, "max_daily_loss_perc": D("0.5")},
+        pytest.param(
+            {"max_daily_trades": 3, "max_daily_loss_perc": D("0.5")},
+            marks=pytest.mark.long,
+        ),
         {"position_type": "futures", "leverage": 5, "allow_short": True},
         {"strategy": "multi", "take_profit_perc": D("0.4")},
     ],

@@ -371,7 +371,7 @@ def test_the_owner_is_told_of_fills_and_of_a_closed_position() -> None:
 
 
 @settings(
-    max_examples=25,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
