@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tests.processes import ROOT, SECRETS, database_url, environment
+
+pytestmark = pytest.mark.alike
 
 README = (ROOT / "README.md").read_text()
 # Three days in place of a month, in the same format.

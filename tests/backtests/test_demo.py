@@ -17,7 +17,7 @@ from bots.models import BotConfig, BotState
 from tests.factories import make_bot, make_user
 from trading.models import Candle, CandleSeries, Fill, Order, Position, Trade
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.alike, pytest.mark.django_db]
 
 
 def run(*arguments: str) -> str:

@@ -38,6 +38,8 @@ LONG = (
     *("--grid=ema_fast=3:20:1", "--grid=stop_loss=0.5:3:0.25"),
 )
 
+pytestmark = pytest.mark.alike
+
 
 def sweep(*arguments: str) -> str:
     output = StringIO()

@@ -196,7 +196,7 @@ def assert_not_there(sending: Sending, exchange: Exchange, fake: FakeBinance) ->
 
 
 # The whole table in the long form; these are sent by all that a bot does.
-OFTEN = {"spot market", "spot pair", "futures market", "futures pair, at its stop"}
+OFTEN = {"spot market", "futures pair, at its stop"}
 
 
 @pytest.mark.parametrize(

@@ -90,17 +90,20 @@ SCENES: dict[str, Callable[[World], object]] = {
 }
 
 
+# In the short form.
+OFTEN = {("enter", "spot"), ("exit", "spot"), ("exit", "futures")}
+
+
 @pytest.mark.parametrize(
     ("scene", "market"),
     [
-        *((scene, "spot") for scene in SCENES),
-        *(
-            pytest.param(scene, "futures", marks=pytest.mark.long)
-            for scene in SCENES
-            if scene not in {"enter", "exit"}
-        ),
-        ("enter", "futures"),
-        ("exit", "futures"),
+        pytest.param(
+            scene,
+            market,
+            marks=[] if (scene, market) in OFTEN else [pytest.mark.long],
+        )
+        for scene in SCENES
+        for market in ("spot", "futures")
     ],
 )
 def test_killed_at_any_moment_all_is_settled_by_the_next_worker(

@@ -78,8 +78,7 @@ def _round_trip(world: World) -> None:
         pytest.param(
             *each,
             id=" ".join(each),
-            # What is asked again, and cancelled again, is less of a danger.
-            marks=[pytest.mark.long] if each[1] in {"find", "cancel"} else [],
+            marks=[] if each[1] == "market" else [pytest.mark.long],
         )
         for each in ENDPOINTS
     ],

@@ -18,7 +18,7 @@ from trading.running.feed import LiveFeed, Series, Signals
 from trading.running.feed import opened_at as last_opened
 from trading.synthetic import candles_make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.alike, pytest.mark.django_db]
 
 START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)

@@ -38,7 +38,7 @@ from trading.running.runner import Runner
 from trading.running.services import bot_start
 from trading.running.tick import Tick
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.alike, pytest.mark.django_db]
 
 WARMUP = 201
 Bar = tuple[float, float, float, float]
