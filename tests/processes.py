@@ -109,7 +109,15 @@ def serving(folder: Path, command: list[str], **settings: str) -> Iterator[Serve
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=environment(**{"BIND": f"127.0.0.1:{port}", **settings}),
+            env=environment(
+                **{
+                    "BIND": f"127.0.0.1:{port}",
+                    # Most tests care for the server alone.
+                    "BACKTEST_WORKERS": "0",
+                    "BOT_RUNNERS": "0",
+                    **settings,
+                }
+            ),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
