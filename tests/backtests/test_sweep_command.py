@@ -261,6 +261,7 @@ def test_command_that_only_waits_can_be_stopped(database: dict[str, str]) -> Non
     assert "Traceback" not in told
 
 
+@pytest.mark.long
 def test_workers_of_other_machines_take_part(database: dict[str, str]) -> None:
     waiting = subprocess.Popen(
         [sys.executable, "manage.py", "sweep", *LONG, "--jobs=0"],

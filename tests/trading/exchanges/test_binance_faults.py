@@ -27,7 +27,8 @@ from trading.exchanges.base import (
     UnavailableError,
 )
 
-pytestmark = pytest.mark.sqlite
+# All of it takes a while; running/test_faults.py has the worst of it in the short form.
+pytestmark = [pytest.mark.long, pytest.mark.sqlite]
 
 
 @dataclass(frozen=True)
@@ -195,17 +196,7 @@ def assert_not_there(sending: Sending, exchange: Exchange, fake: FakeBinance) ->
         assert exchange.find(SYMBOL, client_id) is None
 
 
-# The whole table in the long form; these are sent by all that a bot does.
-OFTEN = {"spot market", "futures pair, at its stop"}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.long])
-        for name in SENDINGS
-    ],
-)
+@pytest.mark.parametrize("name", SENDINGS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_raises_what_it_means_and_leaves_what_was_taken(
     name: str,

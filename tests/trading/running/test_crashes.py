@@ -91,7 +91,7 @@ SCENES: dict[str, Callable[[World], object]] = {
 
 
 # In the short form.
-OFTEN = {("enter", "spot"), ("exit", "spot"), ("exit", "futures")}
+OFTEN = {("enter", "spot"), ("exit", "futures")}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ BARS, MANY_BARS = 300, 5000
             marks=pytest.mark.long,
         ),
         {"position_type": "futures", "leverage": 5, "allow_short": True},
-        {"strategy": "multi", "take_profit_perc": D("0.4")},
+        pytest.param(
+            {"strategy": "multi", "take_profit_perc": D("0.4")}, marks=pytest.mark.long
+        ),
     ],
     ids=["plain", "trailing", "fixed", "limits", "futures", "multi"],
 )
