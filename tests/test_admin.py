@@ -136,6 +136,7 @@ def test_delete_page_of_a_row_shows_no_secret(
     assert_shows(superuser, admin_url("delete", row_of(rows, model)), rows)
 
 
+@pytest.mark.long
 @each_model
 @pytest.mark.alike
 def test_changelist_follows_every_filter_order_and_date(
@@ -163,6 +164,7 @@ def test_changelist_search_finds_rows_by_the_owner(
     assert admin_url("change", row_of(rows, model)) not in missed
 
 
+@pytest.mark.long
 @each_model
 @pytest.mark.alike
 def test_changelist_search_for_a_secret_finds_nothing(

@@ -159,6 +159,7 @@ def test_body_that_is_no_object_is_refused(
         assert broken_fields(response) == {"body"}, body
 
 
+@pytest.mark.long
 @pytest.mark.alike
 @pytest.mark.parametrize(("method", "path"), writes())
 def test_odd_values_are_no_failure(
