@@ -33,7 +33,8 @@ from trading.exchanges.base import (
     Side,
 )
 from trading.halts import REASON as HALTED
-from trading.models import Fill, Order, Position, TradingHalt
+from trading.halts import halt_in_force
+from trading.models import Fill, Order, Position
 from trading.running.positions import position_after, tell_closed
 from trading.running.rules import Plan
 
@@ -46,6 +47,7 @@ _ZERO = Decimal(0)
 _PAIR = 2
 # By how much the clock of the exchange may be behind ours, and its answers behind it.
 _LAG = dt.timedelta(seconds=5)
+# For how long an exchange tells of an order that ended without a fill, and some less.
 _TOLD_FOR = dt.timedelta(days=2)
 _FINISHED = {
     ReportStatus.FILLED: Status.FILLED,
@@ -111,7 +113,7 @@ class OrderDesk:
                 again = min(again or end, end)
         return again
 
-    def enter(self, side: Side, quantity: Decimal, *, candle_at: dt.datetime) -> Order:
+    def enter(self, side: Side, quantity: Decimal, *, candle_at: dt.datetime) -> None:
         """Open a position at the market.
 
         Raises NotWantedError, and what ``Exchange.send`` raises.
@@ -120,26 +122,18 @@ class OrderDesk:
             Role.ENTRY, side, OrderKind.MARKET, quantity, candle_at=candle_at
         )
         self._send(order)
-        return order
 
-    def exit(self, position: Position, *, candle_at: dt.datetime) -> Order | None:
-        """Close a position at the market: for the reason that it has.
-
-        Returns None where what is left is too little for an order.
-        """
-        quantity = self.plan.filters.quantity(position.quantity)
-        if quantity <= 0:
-            return None
+    def exit(self, position: Position, *, candle_at: dt.datetime) -> None:
+        """Close a position at the market: for the reason that it has."""
         order = self._intend(
             Role.EXIT,
             Side.SELL if position.sign > 0 else Side.BUY,
             OrderKind.MARKET,
-            quantity,
+            self.plan.filters.quantity(position.quantity),
             position=position,
             candle_at=candle_at,
         )
         self._send(order)
-        return order
 
     def protect(
         self,
@@ -156,7 +150,6 @@ class OrderDesk:
             (Role.STOP, OrderKind.STOP, stop),
             (Role.TARGET, OrderKind.LIMIT, target),
         )
-
         with transaction.atomic():
             orders = [
                 self._intend(
@@ -171,7 +164,8 @@ class OrderDesk:
                 for role, kind, price in wanted
                 if price is not None
             ]
-        self._send(*orders)
+        if orders:
+            self._send(*orders)
 
     def cancel(self, orders: Sequence[Order]) -> None:
         """Cancel orders and store how far they were filled."""
@@ -310,7 +304,7 @@ class OrderDesk:
 
     def _check_wanted(self) -> None:
         """Look once more, where nobody can change it any more before the intent."""
-        if TradingHalt.objects.filter(lifted_at__isnull=True).exists():
+        if halt_in_force() is not None:
             raise NotWantedError(HALTED)
         key_id = self.bot.api_key_id
         if self.plan.market == PositionType.FUTURES and key_id is not None:

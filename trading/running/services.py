@@ -13,7 +13,8 @@ from bots.services import bot_config_lock
 from tradebot.errors import ConflictError
 from trading.exchange_info import ExchangeUnavailableError
 from trading.exchanges.environments import live_permit
-from trading.models import Symbol, TradingHalt
+from trading.halts import halt_in_force
+from trading.models import Symbol
 from trading.running.accounts import bot_key
 from trading.running.rules import Plan, bot_market, bot_plan, exchange_symbol
 
@@ -29,7 +30,7 @@ def bot_start(*, bot: BotConfig) -> None:
     bot = bot_config_lock(pk=bot.pk)
     if bot.is_active:
         raise ConflictError(gettext("This bot is running already."))
-    if TradingHalt.objects.filter(lifted_at__isnull=True).exists():
+    if halt_in_force() is not None:
         raise ConflictError(
             gettext("Trading is halted by the operator. No bot can be started now.")
         )

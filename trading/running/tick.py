@@ -327,7 +327,10 @@ class Tick:
         )
         if self.position is not None:
             self._protect(self.position, candles)
-        return Outcome(status=Status.STOPPED, reason="position_kept")
+        if self._is_closing():
+            return self._awaited()
+        reason = "position_kept" if self.position else "stopped"
+        return Outcome(status=Status.STOPPED, reason=reason)
 
     def _reverse(self, signal: int) -> None:
         """Close a position that a new signal is against."""
