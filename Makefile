@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test test-full lint verify format messages
 PYTHON := .venv/bin/python
-PYTEST := $(PYTHON) -m pytest -n logical $(ARGS)
+PYTEST := $(PYTHON) -m pytest -n auto $(ARGS)
 
 # Not with an empty value: the environment wins over .env, which may set BIND.
 ifdef PORT

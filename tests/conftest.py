@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -214,3 +216,14 @@ def _reconnect_sender() -> None:
 def postgresql_url() -> str:
     """The URL of the server of this run, for processes of their own."""
     return database_url(connections["default"])
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process for each processor, one more where tests wait for the server."""
+    waiting = connections["default"].vendor == "postgresql"
+    return (os.cpu_count() or 1) + waiting
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays to the end, some million objects."""
+    gc.freeze()

@@ -280,7 +280,8 @@ class Futures(Market):
             closed = min(quantity, abs(position.amount))
             gain = (price - position.entry) * closed * -order.sign
             self.wallet += gain
-            position.margin -= position.margin * closed / abs(position.amount)
+            # Not less the closed part: what is left of all would be rounded, not 0.
+            position.margin *= 1 - closed / abs(position.amount)
             if quantity > closed:  # turns over
                 position.entry = price
                 position.margin = (quantity - closed) * price / position.leverage
