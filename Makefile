@@ -20,7 +20,7 @@ run: .venv/run ## Set up and serve on 127.0.0.1:8000; PORT=… or BIND=… to ch
 
 test: .venv/test ## Run the tests on SQLite and on PostgreSQL; ARGS="-k …" to choose
 	DATABASE_URL= $(PYTEST)
-	$(PYTHON) -m tests.with_postgres $(PYTEST)
+	$(PYTHON) -m tests.with_postgres --no-sync $(PYTEST)
 
 test-full: ## All tests, those that take long too; a skipped test is a failure
 	@$(MAKE) test ARGS="--long --fail-on-skip $(ARGS)"
@@ -33,7 +33,7 @@ lint: .venv/test ## Check style and types, then the migrations as verify does
 
 verify: .venv/test ## Check that the migrations can be applied, undone, resumed, scripted
 	DJANGO_SETTINGS_MODULE=tests.settings \
-		$(PYTHON) -m tests.with_postgres $(PYTHON) manage.py verify
+		$(PYTHON) -m tests.with_postgres --no-sync $(PYTHON) manage.py verify
 
 messages: .venv/test ## Bring the Turkish catalogue up to date with the code
 	$(PYTHON) -m tests.messages

@@ -1,6 +1,6 @@
 """Go back from one state of the history to another and forward again, with rows.
 
-    python -m tests.migrations.pairs all|N
+    python -m tests.with_postgres --no-sync python -m tests.migrations.pairs all|N
 
 All pairs, or N drawn at random, on the database of DATABASE_URL's kind. A state is the
 first migrations of the chain, up to one of them. At the earlier state rows are written:
