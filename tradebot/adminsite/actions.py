@@ -25,7 +25,6 @@ def confirmation(
         **model_admin.admin_site.each_context(request),
         "title": "Are you sure?",
         "opts": model_admin.opts,
-        "media": model_admin.media,
         "question": question,
         "rows": rows[:_SHOWN],
         "more": max(0, rows.count() - _SHOWN),
