@@ -142,11 +142,15 @@ def test_admin_in_a_browser_complains_of_nothing(
             page.click("text=Export as CSV")
         assert download.value.suggested_filename == "trades.csv"
 
-        def act(action: str, told: str, model: type[Model] = BotConfig) -> None:
+        def act(
+            action: str, told: str, model: type[Model] = BotConfig, choice: str = ""
+        ) -> None:
             visit(admin_url("changelist", model))
             page.check("input[name=_selected_action] >> nth=0")
             page.select_option("select[name=action]", action)
             page.click("button:has-text('Run')")
+            if choice:
+                page.check(f"input[value={choice}]")
             page.click("button:has-text('Yes')")
             page.wait_for_selector(f"text={told}")
 
@@ -156,6 +160,8 @@ def test_admin_in_a_browser_complains_of_nothing(
         act("stop_and_close", "Stopped, and closing: 1.")
         act("start", "Started: 1.")
 
+        act("halt", "Bots switched off: 1.", choice="keep")
+        act("start", "Started: 1.")
         act("cancel", "Cancelled: 1.", BacktestRun)
         act("cancel", "Cancelled: 1.", Sweep)
 
