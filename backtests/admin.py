@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from typing import Any
 
 from django.contrib import admin
@@ -13,10 +12,11 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+import backtests.queue_admin  # noqa: F401
 from backtests.charts import picture_draw, prices_find
 from backtests.models import Backtest
 from backtests.shapes import as_svg
-from tradebot.adminsite.base import NOTHING, RecordAdmin
+from tradebot.adminsite.base import NOTHING, RecordAdmin, indented_json
 from tradebot.adminsite.filters import AmountRangeFilter
 from trading.candles import EPOCH
 
@@ -132,19 +132,19 @@ class BacktestAdmin(RecordAdmin):
 
     @admin.display(description="figures")
     def metrics_text(self, backtest: Backtest) -> str:
-        return _indented(backtest.metrics)
+        return indented_json(backtest.metrics)
 
     @admin.display(description="parameters")
     def parameters_text(self, backtest: Backtest) -> str:
-        return _indented(backtest.parameters)
+        return indented_json(backtest.parameters)
 
     @admin.display(description="monthly results")
     def monthly_results_text(self, backtest: Backtest) -> str:
-        return _indented(backtest.monthly_results)
+        return indented_json(backtest.monthly_results)
 
     @admin.display(description="daily results")
     def daily_results_text(self, backtest: Backtest) -> str:
-        return _indented(backtest.daily_results)
+        return indented_json(backtest.daily_results)
 
     @admin.display(description="trades")
     def trades_text(self, backtest: Backtest) -> str:
@@ -166,9 +166,3 @@ def _trade(trade: dict[str, Any]) -> dict[str, Any]:
         for name in ("entry_time", "exit_time")
     }
     return {**trade, **times}
-
-
-def _indented(data: Any) -> str:
-    if data is None:
-        return NOTHING
-    return format_html("<pre>{}</pre>", json.dumps(data, indent=2, ensure_ascii=False))

@@ -17,13 +17,15 @@ from django.urls import reverse
 from accounts.models import User
 from apikeys import crypto
 from apikeys.models import APIKey
-from backtests.models import Backtest
+from backtests.models import Backtest, BacktestRun, Sweep
 from bots.models import BotConfig, BotState
 from tests.factories import (
     make_backtest,
     make_bot,
     make_closed_position,
     make_notification,
+    make_run,
+    make_sweep,
     make_trade,
     make_user,
 )
@@ -45,6 +47,45 @@ RESET_TOKEN = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 # More digits than a float has, and fewer than Python prints without an exponent.
 LONG, SMALL = Decimal("12345678.123456789012345678"), Decimal("0.0000000030")
 
+SWEPT: dict[str, Any] = {
+    "request": {
+        "symbol": "ETHUSDT",
+        "interval": "1h",
+        "market_type": "futures",
+        "rank_by": "sharpe",
+        "grid": {"ema_fast": ["5"]},
+    },
+    "status": "done",
+    "summary": {
+        "best": {"number": 0, "parameters": {"ema_fast": "5"}, "score": 1.5},
+        "luck": {
+            "tries": 1,
+            "days": 10,
+            "sharpe": 1.5,
+            "luckiest_sharpe": 1.25,
+            "deflated_sharpe": 0.5,
+            "sharpe_interval": [-1.0, 3.0],
+        },
+        "walk_forward": {
+            "windows": [
+                {
+                    "train": ["2025-01-31", "2025-02-03"],
+                    "test": ["2025-02-04", "2025-02-06"],
+                    "best": 0,
+                    "parameters": {"ema_fast": "5", "trailing_stop": None},
+                    "train_score": 2.25,
+                    "test_score": None,
+                    "test_return": -1.375,
+                    "test_trades": 3,
+                },
+            ],
+            "total_return": -1.375,
+            "sharpe": None,
+        },
+    },
+}
+"""A sweep that was done, as far as its pages show it."""
+
 MODELS: tuple[type[models.Model], ...] = (
     User,
     APIKey,
@@ -54,6 +95,8 @@ MODELS: tuple[type[models.Model], ...] = (
     Order,
     Position,
     Backtest,
+    BacktestRun,
+    Sweep,
     Notification,
     Webhook,
 )
@@ -71,6 +114,8 @@ class Rows:
     order: Order
     position: Position
     backtest: Backtest
+    run: BacktestRun
+    sweep: Sweep
     notification: Notification
     webhook: Webhook
 
@@ -85,6 +130,8 @@ class Rows:
             self.order,
             self.position,
             self.backtest,
+            self.run,
+            self.sweep,
             self.notification,
             self.webhook,
         )
@@ -98,6 +145,11 @@ def make_rows(number: int = 1) -> Rows:
     api_key = make_api_key(owner)
     bot = make_bot(owner, api_key=api_key, initial_capital=LONG, transfer_amount=SMALL)
     position = make_closed_position(bot)
+    backtest = make_backtest(
+        owner,
+        parameters={"ema_fast": 9},
+        daily_results=[{"date": "2025-01-01", "pnl_pct": 1.5}],
+    )
     return Rows(
         owner=owner,
         order=position.orders.get(),
@@ -117,11 +169,9 @@ def make_rows(number: int = 1) -> Rows:
             binance_order_id=str(number),
             timestamp=dt.datetime(2025, 5, 23, 12, tzinfo=dt.UTC),
         ),
-        backtest=make_backtest(
-            owner,
-            parameters={"ema_fast": 9},
-            daily_results=[{"date": "2025-01-01", "pnl_pct": 1.5}],
-        ),
+        backtest=backtest,
+        run=make_run(owner, status="done", backtest=backtest),
+        sweep=make_sweep(owner, **SWEPT),
         notification=make_notification(owner, bot_config_id=bot.pk),
         webhook=Webhook.objects.create(
             user=owner,

@@ -90,6 +90,12 @@ def make_notification(user: User, **values: Any) -> Notification:
     )
 
 
+def make_run(user: User, **values: Any) -> BacktestRun:
+    """Make a run that waits, of which no worker knows."""
+    request = {"symbol": "BTCUSDT", "interval": "1h", "market_type": "spot"}
+    return BacktestRun.objects.create(**{"user": user, "request": request, **values})
+
+
 def make_sweep(user: User, **values: Any) -> Sweep:
     """Make a sweep of one combination, of which no worker knows."""
     sweep = Sweep.objects.create(
@@ -191,9 +197,7 @@ def make_one_of_everything(user: User, number: int = 0) -> dict[str, int]:
     bot = make_bot(user, api_key=key)
     BotState.objects.create(bot_config=bot)
     backtest = make_backtest(user, trades=[])
-    run = BacktestRun.objects.create(
-        user=user, request={}, status="done", backtest=backtest
-    )
+    run = make_run(user, status="done", backtest=backtest)
     webhook_save(user=user, values={"url": "https://receiver.example.com/"})
     make_notification(user, bot_config_id=bot.pk)
     return {

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import User
-from backtests.models import Backtest
+from backtests.models import Backtest, BacktestRun, Sweep
 from bots.models import BotConfig, BotState
 from tests.admin_data import (
     MODELS,
@@ -36,7 +36,7 @@ from trading.notifications.models import Notification, Webhook
 
 pytestmark = pytest.mark.django_db
 
-RECORDS = (BotState, Trade, Backtest, Notification, Webhook)
+RECORDS = (BotState, Trade, Backtest, BacktestRun, Sweep, Notification, Webhook)
 READER = [f"view_{model._meta.model_name}" for model in MODELS]
 each_model = pytest.mark.parametrize(
     "model", MODELS, ids=[model.__name__ for model in MODELS]

@@ -14,10 +14,11 @@ from django.db.models import Model
 from playwright.sync_api import Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from backtests.models import BacktestRun, Sweep
 from bots.models import BotConfig
 from tests.admin_data import MODELS, PASSWORD, admin_url, make_rows, make_superuser
 from tests.backtests.test_charts import make_candles, make_result
-from tests.factories import make_symbols
+from tests.factories import make_run, make_sweep, make_symbols
 from tradebot.models import Action, SchemaEvent
 from tradebot.schema.history import History
 from trading.models import TradingHalt
@@ -90,6 +91,8 @@ def test_admin_in_a_browser_complains_of_nothing(
     make_candles()
     drawn = make_result(rows.owner)
     make_symbols()
+    make_run(rows.owner)
+    make_sweep(rows.owner)
     BotConfig.objects.update(is_active=True, position_size_fixed=50)
     group = Group.objects.create(name="helpers")
     History(connection).record(Action.FAKE, "bots", "0001_x")
@@ -139,11 +142,15 @@ def test_admin_in_a_browser_complains_of_nothing(
             page.click("text=Export as CSV")
         assert download.value.suggested_filename == "trades.csv"
 
-        def act(action: str, told: str) -> None:
-            visit(admin_url("changelist", type(rows.bot)))
-            page.check("input[name=_selected_action]")
+        def act(
+            action: str, told: str, model: type[Model] = BotConfig, choice: str = ""
+        ) -> None:
+            visit(admin_url("changelist", model))
+            page.check("input[name=_selected_action] >> nth=0")
             page.select_option("select[name=action]", action)
             page.click("button:has-text('Run')")
+            if choice:
+                page.check(f"input[value={choice}]")
             page.click("button:has-text('Yes')")
             page.wait_for_selector(f"text={told}")
 
@@ -152,6 +159,11 @@ def test_admin_in_a_browser_complains_of_nothing(
 
         act("stop_and_close", "Stopped, and closing: 1.")
         act("start", "Started: 1.")
+
+        act("halt", "Bots switched off: 1.", choice="keep")
+        act("start", "Started: 1.")
+        act("cancel", "Cancelled: 1.", BacktestRun)
+        act("cancel", "Cancelled: 1.", Sweep)
 
         visit(admin_url("change", rows.bot))
         assert page.locator("svg polyline").count() == 1

@@ -21,6 +21,7 @@ from tradebot.adminsite.base import NOTHING
 from tradebot.errors import ConflictError, RefusedError
 from tradebot.sqlite.decimals import EXACT
 from trading.dashboard.line import draw_line
+from trading.halts import bots_halt, concerned
 from trading.models import Position
 
 _DRAWN = 500  # closed positions
@@ -49,7 +50,7 @@ class RunningBotAdmin(BotConfigAdmin):
         "created_at",
     )
     list_filter = (*BotConfigAdmin.list_filter, "environment")
-    actions = ("start", "stop", "stop_and_close")
+    actions = ("start", "stop", "stop_and_close", "halt")
     readonly_fields = (
         *BotConfigAdmin.readonly_fields,
         "reason",
@@ -203,6 +204,37 @@ class RunningBotAdmin(BotConfigAdmin):
             self.log_change(request, bot, [{"changed": {"fields": ["Active"]}}])
         self.message_user(
             request, f"Stopped, and closing: {len(bots)}.", messages.SUCCESS
+        )
+        return None
+
+    def has_halt_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("trading.add_tradinghalt")
+
+    @admin.action(description="Halt selected bots (kill switch)", permissions=["halt"])
+    def halt(
+        self, request: HttpRequest, queryset: models.QuerySet[BotConfig]
+    ) -> HttpResponse | None:
+        halted = concerned(queryset).order_by("pk")
+        question = (
+            "Halt these bots? They are switched off at once, all together, and open "
+            "nothing any more. What becomes of their positions?"
+        )
+        choices = {
+            "keep": "They are kept, with the stops and targets behind them.",
+            "close": "Their orders are canceled, and they are closed at the market.",
+        }
+        if page := confirmation(self, request, halted, question, choices):
+            return page
+        bots = list(halted)
+        close = request.POST["choice"] == "close"
+        stopped = bots_halt(bots=queryset, by=str(request.user), close=close)
+        for bot in bots:
+            self.log_change(request, bot, [{"changed": {"fields": ["Active"]}}])
+        self.message_user(
+            request,
+            f"Bots switched off: {stopped}. Runners see to what they have as they "
+            "look at them.",
+            messages.WARNING,
         )
         return None
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from bots.models import BotConfig, BotRun, BotState, Status
@@ -56,10 +56,20 @@ def trading_halt(
         keeps_protection=keep_protection,
     )
     logger.warning("Trading is halted by %s: %s", by, reason or "no reason given")
-    stopped = 0
-    for ids in _batches():
-        stopped += _stop(ids, close=close, now=timezone.now())
+    stopped = _stop_all(BotConfig.objects.all(), close=close)
     return Halted(halt=halt, stopped=stopped, positions=list(_open_positions()))
+
+
+def bots_halt(*, bots: QuerySet[BotConfig], by: str, close: bool = False) -> int:
+    """Stop some bots as a halt does; return how many were switched on.
+
+    ``close`` has their positions closed at the market; otherwise these stay, with the
+    orders that protect them. It is no halt of trading: there is nothing to lift, and
+    their owners may start them again.
+    """
+    stopped = _stop_all(bots, close=close)
+    logger.warning("Bots are halted by %s: %s that were switched on", by, stopped)
+    return stopped
 
 
 @transaction.atomic
@@ -82,18 +92,26 @@ def halt_in_force() -> TradingHalt | None:
     return TradingHalt.objects.filter(lifted_at__isnull=True).order_by("-pk").first()
 
 
-def _batches() -> Iterator[list[int]]:
-    """Yield the ids of bots that are on or have something on an exchange."""
-    concerned = BotConfig.objects.filter(
+def concerned(bots: QuerySet[BotConfig]) -> QuerySet[BotConfig]:
+    """Return those that are on or have something on an exchange."""
+    return bots.filter(
         Q(is_active=True)
         | Q(pk__in=Position.objects.filter(closed_at__isnull=True).values("bot"))
         | Q(pk__in=Order.objects.filter(status__in=Order.UNFINISHED).values("bot"))
     )
+
+
+def _stop_all(bots: QuerySet[BotConfig], *, close: bool) -> int:
+    """Stop those that are concerned; return how many were switched on."""
+    return sum(
+        _stop(ids, close=close, now=timezone.now()) for ids in _batches(concerned(bots))
+    )
+
+
+def _batches(bots: QuerySet[BotConfig]) -> Iterator[list[int]]:
     last = 0
     while ids := list(
-        concerned.filter(pk__gt=last)
-        .order_by("pk")
-        .values_list("pk", flat=True)[:_BATCH]
+        bots.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:_BATCH]
     ):
         yield ids
         last = ids[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal as D
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from bots.models import BotConfig, BotState
@@ -42,13 +43,13 @@ def bot() -> BotConfig:
     return make_bot(make_user(), strategy="ema", position_size_fixed=D(50))
 
 
-def act(client: Client, action: str, *bots: BotConfig) -> str:
+def act(client: Client, action: str, *bots: BotConfig, choice: str = "") -> str:
     """Run an action on bots and say yes; return the page that it leads to."""
     data = {"action": action, "_selected_action": [bot.pk for bot in bots]}
     path = admin_url("changelist", BotConfig)
     asked = client.post(path, data).content.decode()
     assert 'name="post"' in asked
-    done = client.post(path, {**data, "post": "yes"}, follow=True)
+    done = client.post(path, {**data, "post": "yes", "choice": choice}, follow=True)
     return done.content.decode()
 
 
@@ -106,6 +107,56 @@ def test_stop_and_close_has_positions_closed(superuser: Client, bot: BotConfig) 
 
     bot.refresh_from_db()
     assert (bot.is_active, bot.run.is_closing) == (False, True)
+
+
+@pytest.mark.parametrize(("choice", "closing"), [("keep", False), ("close", True)])
+def test_halt_of_selected_bots_leaves_others_alone(
+    superuser: Client, bot: BotConfig, choice: str, closing: bool
+) -> None:
+    other, off, idle = (
+        make_bot(bot.user, strategy="ema", position_size_fixed=D(50)) for _ in range(3)
+    )
+    for one in (bot, other, off):
+        act(superuser, "start", one)
+    act(superuser, "stop", off)
+    make_position(off)
+
+    text = act(superuser, "halt", bot, off, idle, choice=choice)
+
+    assert "Bots switched off: 1." in text
+    assert list(BotConfig.objects.filter(is_active=True)) == [other]
+    closed = BotConfig.objects.filter(run__is_closing=True).order_by("pk")
+    assert list(closed) == ([bot, off] if closing else [])
+    bot.refresh_from_db()
+    assert (bot.state.status, bot.state.reason) == ("stopped", "halted")
+    assert not BotState.objects.filter(pk=idle.pk).exists()
+    assert LogEntry.objects.filter(object_id__in=[bot.pk, off.pk]).count() == 5
+    assert not TradingHalt.objects.exists()
+    assert "Started: 1." in act(superuser, "start", bot)
+
+
+def test_halt_of_selected_bots_without_a_choice_stops_none(
+    superuser: Client, bot: BotConfig
+) -> None:
+    act(superuser, "start", bot)
+
+    assert "400" in act(superuser, "halt", bot, choice="cancel")
+
+    assert BotConfig.objects.filter(is_active=True).exists()
+
+
+def test_halt_of_selected_bots_takes_the_permission_to_halt(bot: BotConfig) -> None:
+    BotConfig.objects.update(is_active=True)
+    names = ("view_botconfig", "change_botconfig")
+    editor = make_staff(*names, email="editor@example.com")
+    halter = make_staff("view_botconfig", "add_tradinghalt")
+    data = {"action": "halt", "_selected_action": [bot.pk], "post": "yes"}
+
+    path = admin_url("changelist", BotConfig)
+    client_of(editor).post(path, {**data, "choice": "keep"})
+    assert BotConfig.objects.filter(is_active=True).exists()
+    client_of(halter).post(path, {**data, "choice": "keep"})
+    assert not BotConfig.objects.filter(is_active=True).exists()
 
 
 def test_page_of_an_order_tells_its_life(superuser: Client, bot: BotConfig) -> None:

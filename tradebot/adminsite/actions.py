@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.admin import helpers
+from django.core.exceptions import BadRequest
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
@@ -13,20 +15,27 @@ _SHOWN = 20  # rows that are named
 
 
 def confirmation(
-    model_admin: Any, request: HttpRequest, rows: QuerySet[Any], question: str
+    model_admin: Any,
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    question: str,
+    choices: Mapping[str, str] | None = None,
 ) -> TemplateResponse | None:
     """Return the page that asks the question, None where the answer is there: yes.
 
-    ``rows`` are those that would be changed.
+    ``rows`` are those that would be changed. Of ``choices``, with what is said of them,
+    one is then in the request as ``choice``; raises BadRequest where it is not.
     """
     if request.POST.get("post"):
+        if choices is not None and request.POST.get("choice") not in choices:
+            raise BadRequest(f"Choose one of: {', '.join(choices)}.")
         return None
     context = {
         **model_admin.admin_site.each_context(request),
         "title": "Are you sure?",
         "opts": model_admin.opts,
-        "media": model_admin.media,
         "question": question,
+        "choices": choices,
         "rows": rows[:_SHOWN],
         "more": max(0, rows.count() - _SHOWN),
         "action": request.POST.get("action"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
 from unfold import widgets
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 
@@ -18,6 +20,13 @@ from tradebot.fields import ExactDecimalField
 
 # Shown for null. Pages of one row ignore empty_value_display for computed fields.
 NOTHING = "-"
+
+
+def indented_json(data: Any) -> str:
+    """Return what a JSON column holds as text to be read."""
+    if data is None:
+        return NOTHING
+    return format_html("<pre>{}</pre>", json.dumps(data, indent=2, ensure_ascii=False))
 
 
 class ExactDecimalInput(widgets.UnfoldAdminTextInputWidget):  # type: ignore[misc]  # untyped

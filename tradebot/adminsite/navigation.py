@@ -21,6 +21,8 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("trading.Trade", "receipt_long"),
             ("trading.TradingHalt", "front_hand"),
             ("backtests.Backtest", "science"),
+            ("backtests.BacktestRun", "pending_actions"),
+            ("backtests.Sweep", "grid_on"),
             ("trading.CandleSeries", "candlestick_chart"),
         ),
     ),

@@ -19,7 +19,7 @@ from bots.services import bot_config_delete, bot_stop
 from tests.factories import make_bot, make_order, make_position, make_user
 from tests.trading.engine.bars import real_minutes
 from tests.trading.running.replay import Replay, make_running_bot, replay
-from trading.halts import trading_halt, trading_lift
+from trading.halts import bots_halt, trading_halt, trading_lift
 from trading.models import Order, PaperOrder, Position, TradingHalt
 from trading.running.runner import Runner
 
@@ -140,6 +140,19 @@ def test_bot_that_is_switched_on_again_opens_nothing() -> None:
     replay(bot, market, WARMUP + 100)
 
     assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize("close", [False, True])
+def test_halt_of_some_bots_keeps_their_positions_protected_or_closes_them(
+    running: Running, close: bool
+) -> None:
+    assert bots_halt(bots=BotConfig.objects.all(), by="x", close=close) == 1
+
+    state = running.look()
+
+    assert running.resting() == (set() if close else {"STOP", "TARGET"})
+    assert (Position.objects.get().closed_at is not None) is close
+    assert state.reason == ("stopped" if close else "position_kept")
 
 
 def test_halt_of_many_bots_takes_few_queries_and_no_runner() -> None:
