@@ -31,10 +31,13 @@ class ExchangeFailed(APIException):
 
     status_code = HTTPStatus.BAD_GATEWAY
     default_detail = gettext_lazy(
-        "The exchange does not answer as it should at the moment. Nothing was changed. "
-        "Try again later."
+        "The exchange does not answer as it should: %(fault)s Nothing was changed. Try "
+        "again later."
     )
     default_code = "exchange_failed"
+
+    def __init__(self, fault: Exception) -> None:
+        super().__init__(self.default_detail % {"fault": fault})
 
 
 @contextmanager
@@ -43,7 +46,7 @@ def asking_the_exchange() -> Iterator[None]:
     try:
         yield
     except (ExchangeError, ExchangeUnavailableError) as error:
-        raise ExchangeFailed from error
+        raise ExchangeFailed(error) from error
 
 
 class NewAPIKeySerializer(APIKeySerializer):
