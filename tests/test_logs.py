@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -16,7 +20,9 @@ from accounts.models import User
 from accounts.tokens import token_issue
 from tests.clients import JSONClient, read
 from tests.factories import make_bot
+from tests.processes import ROOT, SECRETS, environment
 from tradebot.logs import JSONFormatter, PlainFormatter
+from tradebot.settings import _is_at_a_terminal as is_at_a_terminal
 
 
 @pytest.fixture
@@ -141,3 +147,63 @@ def test_plain_line_is_to_be_read() -> None:
     formatter = PlainFormatter("{levelname} {name}: {message}", style="{")
 
     assert formatter.format(record) == "INFO bots: stopped 3"
+
+
+def at_terminal(*arguments: str, **settings: str) -> str:
+    """Run manage.py with its stderr at a terminal, and return what that shows."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        try:
+            subprocess.run(
+                [sys.executable, "manage.py", *arguments],
+                cwd=ROOT,
+                env=environment(**SECRETS, **settings),
+                stdout=subprocess.DEVNULL,
+                stderr=theirs,
+                timeout=60,
+                check=True,
+            )
+        finally:
+            os.close(theirs)
+        return screen.read(10_000).decode()
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("settings", "is_json"), [({}, False), ({"LOG_FORMAT": "json"}, True)]
+)
+def test_command_at_a_terminal_logs_for_its_reader(
+    settings: dict[str, str], is_json: bool
+) -> None:
+    code = "import logging; logging.getLogger('bots').warning('told')"
+
+    line = at_terminal("shell", "--command", code, **settings)
+
+    assert line.startswith('{"time":') is is_json
+    assert ("WARNING bots: told" in line) is not is_json
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("command", "is_terminal", "is_plain"),
+    [
+        ("manage.py migrate", True, True),
+        ("/app/manage.py halt --lift", True, True),
+        ("manage.py migrate", False, False),
+        ("manage.py runbots", True, False),
+        ("manage.py runworker --slot 1", True, False),
+        ("manage.py deliver_notifications", True, False),
+        ("/app/.venv/bin/gunicorn -c x.py", True, False),
+        ("celery worker", True, False),
+        ("", True, False),
+    ],
+)
+def test_servers_workers_and_pipes_log_json(
+    command: str, is_terminal: bool, is_plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stderr = StringIO()
+    stderr.isatty = lambda: is_terminal  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(sys, "argv", command.split(" "))
+
+    assert is_at_a_terminal() is is_plain
