@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.tokens import token_issue
-from tests.clients import JSONClient, read
+from tests.clients import JSONClient, read_problem
 from tests.factories import make_bot
 from tests.processes import ROOT, SECRETS, environment
 from tradebot.logs import JSONFormatter, PlainFormatter
@@ -83,15 +83,19 @@ def test_number_of_a_client_is_kept_where_it_can_be_one(given: str, kept: bool) 
 
 
 @pytest.mark.alike
-def test_records_of_a_request_name_it_and_its_user(
-    api: JSONClient, user: User, log: StringIO
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/trades/0", 404), ("PATCH", "/auth/me", 405), ("POST", "/trades/", 422)],
+)
+def test_refusal_is_one_line(
+    api: JSONClient, log: StringIO, method: str, path: str, status: int
 ) -> None:
-    response = api.send("GET", "/trades/0")
+    read_problem(api.send(method, path, {}), status)
 
-    read(response, 404)
-    (entry,) = entries(log, "django.request")
-    assert entry["request_id"] == response.headers["X-Request-ID"]
-    assert (entry["level"], entry["user_id"]) == ("WARNING", user.pk)
+    (line,) = log.getvalue().splitlines()
+    entry = json.loads(line)
+    assert (entry["logger"], entry["level"]) == ("tradebot.access", "WARNING")
+    assert entry["status"] == status
 
 
 @pytest.mark.alike
@@ -104,7 +108,7 @@ def test_path_cannot_forge_a_line(anonymous: JSONClient, log: StringIO) -> None:
 
 @pytest.mark.alike
 @override_settings(ROOT_URLCONF="tests.api.test_problems")
-def test_failure_is_logged_with_its_traceback_and_no_secret(
+def test_failure_is_logged_with_its_request_its_traceback_and_no_secret(
     user: User, log: StringIO
 ) -> None:
     make_bot(user)
@@ -113,9 +117,10 @@ def test_failure_is_logged_with_its_traceback_and_no_secret(
         raise_request_exception=False, headers={"Authorization": f"Bearer {token}"}
     )
 
-    client.get("/api/v1/break/other?token=hunter2")
+    response = client.get("/api/v1/break/other?token=hunter2")
 
-    entry = entries(log, "django.request")[-1]
+    (entry,) = entries(log, "django.request")
+    assert entry["request_id"] == response.headers["X-Request-ID"]
     assert entry["level"] == "ERROR"
     assert "RuntimeError: the secret reason" in entry["exception"]
     assert "hunter2" not in log.getvalue()

@@ -562,6 +562,8 @@ LOGGING = {
     "loggers": {
         # Their own handlers would print each record twice.
         "django": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
+        # What it says of an answer with 4xx, tradebot.access has said already.
+        "django.request": {"level": "CRITICAL" if LOG_LEVEL == "CRITICAL" else "ERROR"},
         "gunicorn.error": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
         # Anyone can send any Host; the answer is 400.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
