@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -14,9 +18,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.tokens import token_issue
-from tests.clients import JSONClient, read
+from tests.clients import JSONClient, read_problem
 from tests.factories import make_bot
+from tests.processes import ROOT, SECRETS, environment
 from tradebot.logs import JSONFormatter, PlainFormatter
+from tradebot.settings import _is_at_a_terminal as is_at_a_terminal
 
 
 @pytest.fixture
@@ -77,15 +83,19 @@ def test_number_of_a_client_is_kept_where_it_can_be_one(given: str, kept: bool) 
 
 
 @pytest.mark.alike
-def test_records_of_a_request_name_it_and_its_user(
-    api: JSONClient, user: User, log: StringIO
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/trades/0", 404), ("PATCH", "/auth/me", 405), ("POST", "/trades/", 422)],
+)
+def test_refusal_is_one_line(
+    api: JSONClient, log: StringIO, method: str, path: str, status: int
 ) -> None:
-    response = api.send("GET", "/trades/0")
+    read_problem(api.send(method, path, {}), status)
 
-    read(response, 404)
-    (entry,) = entries(log, "django.request")
-    assert entry["request_id"] == response.headers["X-Request-ID"]
-    assert (entry["level"], entry["user_id"]) == ("WARNING", user.pk)
+    (line,) = log.getvalue().splitlines()
+    entry = json.loads(line)
+    assert (entry["logger"], entry["level"]) == ("tradebot.access", "WARNING")
+    assert entry["status"] == status
 
 
 @pytest.mark.alike
@@ -98,7 +108,7 @@ def test_path_cannot_forge_a_line(anonymous: JSONClient, log: StringIO) -> None:
 
 @pytest.mark.alike
 @override_settings(ROOT_URLCONF="tests.api.test_problems")
-def test_failure_is_logged_with_its_traceback_and_no_secret(
+def test_failure_is_logged_with_its_request_its_traceback_and_no_secret(
     user: User, log: StringIO
 ) -> None:
     make_bot(user)
@@ -107,9 +117,10 @@ def test_failure_is_logged_with_its_traceback_and_no_secret(
         raise_request_exception=False, headers={"Authorization": f"Bearer {token}"}
     )
 
-    client.get("/api/v1/break/other?token=hunter2")
+    response = client.get("/api/v1/break/other?token=hunter2")
 
-    entry = entries(log, "django.request")[-1]
+    (entry,) = entries(log, "django.request")
+    assert entry["request_id"] == response.headers["X-Request-ID"]
     assert entry["level"] == "ERROR"
     assert "RuntimeError: the secret reason" in entry["exception"]
     assert "hunter2" not in log.getvalue()
@@ -141,3 +152,63 @@ def test_plain_line_is_to_be_read() -> None:
     formatter = PlainFormatter("{levelname} {name}: {message}", style="{")
 
     assert formatter.format(record) == "INFO bots: stopped 3"
+
+
+def at_terminal(*arguments: str, **settings: str) -> str:
+    """Run manage.py with its stderr at a terminal, and return what that shows."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        try:
+            subprocess.run(
+                [sys.executable, "manage.py", *arguments],
+                cwd=ROOT,
+                env=environment(**SECRETS, **settings),
+                stdout=subprocess.DEVNULL,
+                stderr=theirs,
+                timeout=60,
+                check=True,
+            )
+        finally:
+            os.close(theirs)
+        return screen.read(10_000).decode()
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("settings", "is_json"), [({}, False), ({"LOG_FORMAT": "json"}, True)]
+)
+def test_command_at_a_terminal_logs_for_its_reader(
+    settings: dict[str, str], is_json: bool
+) -> None:
+    code = "import logging; logging.getLogger('bots').warning('told')"
+
+    line = at_terminal("shell", "--command", code, **settings)
+
+    assert line.startswith('{"time":') is is_json
+    assert ("WARNING bots: told" in line) is not is_json
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("command", "is_terminal", "is_plain"),
+    [
+        ("manage.py migrate", True, True),
+        ("/app/manage.py halt --lift", True, True),
+        ("manage.py migrate", False, False),
+        ("manage.py runbots", True, False),
+        ("manage.py runworker --slot 1", True, False),
+        ("manage.py deliver_notifications", True, False),
+        ("/app/.venv/bin/gunicorn -c x.py", True, False),
+        ("celery worker", True, False),
+        ("", True, False),
+    ],
+)
+def test_servers_workers_and_pipes_log_json(
+    command: str, is_terminal: bool, is_plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stderr = StringIO()
+    stderr.isatty = lambda: is_terminal  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(sys, "argv", command.split(" "))
+
+    assert is_at_a_terminal() is is_plain

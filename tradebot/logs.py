@@ -49,14 +49,16 @@ class RequestLogMiddleware:
             seconds = time.perf_counter() - began
             if settings.METRICS_TOKEN is not None:
                 metrics.observe(request, response.status_code, seconds)
-            if access.isEnabledFor(logging.INFO):
-                _log_end(request, response.status_code, seconds)
+            _log_end(request, response.status_code, seconds)
             return response
         finally:
             _request.reset(token)
 
 
 def _log_end(request: HttpRequest, status: int, seconds: float) -> None:
+    level = logging.WARNING if 400 <= status < 500 else logging.INFO
+    if not access.isEnabledFor(level):
+        return
     # Escaped: a line break in it would forge a line of the log.
     path = escape_uri_path(request.path)
     fields = {
@@ -66,7 +68,8 @@ def _log_end(request: HttpRequest, status: int, seconds: float) -> None:
         "status": status,
         "ms": round(seconds * 1000, 1),
     }
-    access.info(
+    access.log(
+        level,
         "%s %s %s in %s ms",
         *(fields[name] for name in ("method", "path", "status", "ms")),
         extra={"fields": fields},

@@ -7,6 +7,7 @@ import base64
 import ipaddress
 import os
 import re
+import sys
 import zoneinfo
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -524,8 +525,25 @@ METRICS_TOKEN = (
     if env.given("METRICS_TOKEN")
     else None
 )
+
+
+def _is_at_a_terminal() -> bool:
+    """Say whether a person waits for this command; not of one that keeps running."""
+    name, *command = sys.argv
+    keep_running = {"deliver_notifications", "runbots", "runworker"}
+    return (
+        Path(name).name == "manage.py"
+        and keep_running.isdisjoint(command[:1])
+        and sys.stderr.isatty()
+    )
+
+
 # json for programs, plain for people.
-LOG_FORMAT = env.choice("LOG_FORMAT", ("json", "plain"), default="json")
+LOG_FORMAT = env.choice(
+    "LOG_FORMAT",
+    ("json", "plain"),
+    default="plain" if _is_at_a_terminal() else "json",
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -544,6 +562,8 @@ LOGGING = {
     "loggers": {
         # Their own handlers would print each record twice.
         "django": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
+        # What it says of an answer with 4xx, tradebot.access has said already.
+        "django.request": {"level": "CRITICAL" if LOG_LEVEL == "CRITICAL" else "ERROR"},
         "gunicorn.error": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
         # Anyone can send any Host; the answer is 400.
         "django.security.DisallowedHost": {"level": "CRITICAL"},

@@ -18,7 +18,7 @@ from bots.models import BotConfig, BotState
 from bots.services import bot_stop
 from tradebot.adminsite.actions import confirmation
 from tradebot.adminsite.base import NOTHING
-from tradebot.errors import ConflictError, RefusedError
+from tradebot.errors import ConflictError, RefusedError, TemporaryError
 from tradebot.sqlite.decimals import EXACT
 from trading.dashboard.line import draw_line
 from trading.halts import bots_halt, concerned
@@ -80,6 +80,23 @@ class RunningBotAdmin(BotConfigAdmin):
             bot.held, bot.realized_pnl = held.get(bot.pk), sums.get(bot.pk)
         changelist.result_list = bots
         return changelist
+
+    def save_model(
+        self, request: HttpRequest, obj: BotConfig, form: Any, change: bool
+    ) -> None:
+        if "is_active" not in form.changed_data or not obj.is_active:
+            super().save_model(request, obj, form, change)
+            return
+        # NumPy and the engine come with it.
+        from trading.running.services import bot_start, bot_update_and_start
+
+        if change:
+            edited = {name: form.cleaned_data[name] for name in form.changed_data}
+            bot_update_and_start(bot=obj, values=edited)
+            return
+        obj.is_active = False
+        super().save_model(request, obj, form, change)
+        bot_start(bot=obj)
 
     @admin.display(description="reason", ordering="state__reason")
     def reason(self, bot: BotConfig) -> str:
@@ -174,7 +191,7 @@ class RunningBotAdmin(BotConfigAdmin):
         for bot in list(stopped):
             try:
                 bot_start(bot=bot)
-            except (ConflictError, RefusedError) as error:
+            except (ConflictError, RefusedError, TemporaryError) as error:
                 self.message_user(request, f"{bot}: {error}", messages.ERROR)
                 continue
             self.log_change(request, bot, [{"changed": {"fields": ["Active"]}}])

@@ -6,6 +6,7 @@ Asked without the keys of a user. What is stored of it is up to ``trading.symbol
 from __future__ import annotations
 
 import re
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -83,7 +84,7 @@ def fetch_symbols(market: str) -> list[Symbol]:
     Raises ExchangeUnavailableError where there is no answer, or one of which anything
     is not as documented: half a list would look like the whole.
     """
-    body = _fetch(_address(market))
+    body = _fetch(address(market))
     try:
         pairs = _decoder.decode(body).symbols
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -100,7 +101,8 @@ def fetch_symbols(market: str) -> list[Symbol]:
     return symbols
 
 
-def _address(market: str) -> str:
+def address(market: str) -> str:
+    """Return where the exchangeInfo of a market is."""
     if market == PositionType.FUTURES:
         return f"{settings.BINANCE_FUTURES_URL}/fapi/v1/exchangeInfo"
     return f"{settings.BINANCE_SPOT_URL}/api/v3/exchangeInfo"
@@ -117,11 +119,12 @@ def _fetch(url: str) -> bytes:
     except urllib.error.HTTPError as error:
         with error:
             raise ExchangeUnavailableError(
-                f"{url} answered {error.code}.",
+                f"{url} answered {error.code} {error.reason}.",
                 retry_after_s=seconds(error.headers.get("Retry-After", "")),
             ) from error
     except (OSError, HTTPException, zlib.error) as error:
-        raise ExchangeUnavailableError(f"{url} cannot be read: {error}") from error
+        cause = cause_of(error) or str(error)
+        raise ExchangeUnavailableError(f"{url} cannot be read: {cause}.") from error
 
 
 def _read(response: HTTPResponse, until: float) -> bytes:
@@ -138,6 +141,33 @@ def _read(response: HTTPResponse, until: float) -> bytes:
         if time.monotonic() > until:
             raise TimeoutError(f"the answer took more than {TIMEOUT_S} s")
     return bytes(body)
+
+
+def cause_of(error: BaseException) -> str:
+    """Return why nothing was answered in the words of the system; "" without any.
+
+    Not in those of a library for HTTP, which have the whole address in them, with what
+    was signed.
+    """
+    chain = [error]
+    for each in chain:  # grows meanwhile
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return f"the certificate is not accepted: {each.verify_message}"
+        if isinstance(each, OSError) and not _is_of_a_library(each):
+            text = each.strerror or (each.args[0] if each.args else None)
+            if isinstance(text, str):
+                return text
+        inner = (each.__cause__, each.__context__, getattr(each, "reason", None))
+        chain += [
+            one
+            for one in (*inner, *each.args)
+            if isinstance(one, BaseException) and one not in chain
+        ]
+    return ""
+
+
+def _is_of_a_library(error: BaseException) -> bool:
+    return type(error).__module__.partition(".")[0] in {"requests", "urllib3", "ccxt"}
 
 
 def seconds(text: str) -> int:

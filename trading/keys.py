@@ -6,7 +6,6 @@ It is asked outside of transactions, for as long as it takes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -32,21 +31,26 @@ class Balance:
     futures: Decimal | None
 
 
-def api_key_create(*, user: User, values: Mapping[str, Any]) -> APIKey:
+def api_key_create(
+    *, user: User, values: Mapping[str, Any]
+) -> tuple[APIKey, TemporaryError | None]:
     """Store a key that the exchange accepts; one for paper is not shown to it.
 
     Where it cannot be asked now, the key is stored and is not valid until it has been
-    asked. Raises RefusedError, and ConflictError as ``apikeys.services`` does.
+    asked; why is returned as well. Raises RefusedError, and ConflictError as
+    ``apikeys.services`` does.
     """
     environment = values.get("environment", Environment.TESTNET)
-    words = None
+    words = fault = None
     if environment != Environment.PAPER:
-        with suppress(TemporaryError):  # it can be asked later
+        try:
             words = _accepted(values["api_key"], values["secret_key"], environment)
+        except TemporaryError as error:  # it can be asked later
+            fault = error
     key = services.api_key_create(user=user, values=values)
     if words is not None:
         key = services.api_key_accept(api_key=key, permissions=words)
-    return key
+    return key, fault
 
 
 def api_key_validate(*, api_key: APIKey) -> APIKey:

@@ -21,7 +21,7 @@ from trading.candles import (
     Period,
     candle_row,
 )
-from trading.exchange_info import ExchangeUnavailableError, seconds
+from trading.exchange_info import ExchangeUnavailableError, cause_of, seconds
 from trading.models import CandleSeries
 
 PAGE = 1000  # candles in one answer; more cost a multiple of it
@@ -124,8 +124,10 @@ class Klines:
             return question(parameters)
         except self._errors.NetworkError as error:
             headers = self._client.last_response_headers or {}
+            cause = cause_of(error)
             raise ExchangeUnavailableError(
-                f"Binance does not answer: {str(error)[:_SHOWN]}",
+                f"Binance does not answer: {str(error)[:_SHOWN]}"
+                + (f": {cause}." if cause else ""),
                 retry_after_s=seconds(headers.get("Retry-After", "")),
             ) from error
         except self._errors.BaseError as error:

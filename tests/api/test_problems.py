@@ -90,6 +90,58 @@ def test_failure_is_answered_without_its_reason(
 
 @pytest.mark.alike
 @pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("ema_fast", 0, "Ensure this value is greater than or equal to 1. You sent 0."),
+        ("ema_fast", "x" * 60, f"A whole number is required. You sent '{'x' * 50}'…."),
+        ("timeframe", "2h\n", r". You sent '2h\n'."),
+        ("stop_loss_perc", True, "A number is required. You sent true."),
+        ("stop_loss_perc", 1.5e-40, "decimal point. You sent 1.5E-40."),
+        ("ema_fast", 10**60, "2147483647."),
+        ("ema_fast", [1], "A whole number is required."),
+        ("name", 5, "A text is required."),
+    ],
+)
+def test_message_says_what_was_sent(
+    api: JSONClient, user: User, name: str, value: object, told: str
+) -> None:
+    path = f"/bot-configs/{make_bot(user).pk}"
+
+    problem = read_problem(api.send("PATCH", path, {name: value}), 422)
+
+    (error,) = problem["errors"]
+    assert error["field"] == name
+    assert error["message"].endswith(told)
+    assert problem["detail"].endswith(told)
+
+
+@pytest.mark.alike
+def test_message_says_what_was_sent_in_turkish(api: JSONClient) -> None:
+    response = api.send("GET", "/trades/?side=HOLD", HTTP_ACCEPT_LANGUAGE="tr")
+
+    assert read_problem(response, 422)["detail"].endswith(" Gönderilen: 'HOLD'.")
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/auth/register", {"email": "hunter2", "password": "hunter2"}),
+        ("/auth/login", {"email": "hunter2", "password": ["hunter2"]}),
+        ("/auth/reset-password", {"token": {"t": "hunter2"}, "new_password": "h"}),
+        ("/api-keys/", {"api_key": "hunter2" * 99, "secret_key": "hunter2" * 99}),
+        ("/notifications/webhook", {"url": "http://hunter2.example.com"}),
+    ],
+)
+def test_message_repeats_no_secret(
+    api: JSONClient, path: str, body: dict[str, object]
+) -> None:
+    method = "PUT" if "webhook" in path else "POST"
+    assert "hunter2" not in str(read_problem(api.send(method, path, body), 422))
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize(
     "address", ["/nothing", "/api/", "/api/v1/nothing", "/api/v2/trades"]
 )
 def test_unknown_address_is_missing(address: str) -> None:

@@ -67,7 +67,7 @@ def answers(method: str, path: str) -> dict[str, Any]:
         ("post", "/api/v1/auth/reset-password", "200 400 413 415 422 429 503"),
         ("get", "/api/v1/auth/me", "200 400 401"),
         ("get", "/api/v1/bot-configs/", "200 400 401 422"),
-        ("put", "/api/v1/bot-configs/{id}", "200 400 401 404 409 413 415 422"),
+        ("put", "/api/v1/bot-configs/{id}", "200 400 401 404 409 413 415 422 503"),
         ("delete", "/api/v1/api-keys/me", "204 400 401 404 409"),
         ("post", "/api/v1/trades/", "201 400 401 404 409 413 415 422"),
         ("delete", "/api/v1/backtest/delete/{id}", "200 400 401 404"),

@@ -37,6 +37,7 @@ def test_create_stores_encrypted_and_answers_masked(
 
     content = read(response, 201)
     key = APIKey.objects.get()
+    assert "could not be asked" in content.pop("message")
     assert content == {
         "id": key.pk,
         "label": "main",

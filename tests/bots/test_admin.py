@@ -23,7 +23,7 @@ from tests.admin_data import (
     make_staff,
     make_superuser,
 )
-from tests.factories import make_bot, make_user
+from tests.factories import make_bot, make_symbols, make_user
 from tradebot.fields import ExactDecimalField
 
 pytestmark = pytest.mark.django_db
@@ -194,7 +194,10 @@ def test_bot_is_not_given_away_by_a_forged_form(superuser: Client, rows: Rows) -
 def test_bot_that_never_was_active_is_activated_and_deactivated(
     superuser: Client,
 ) -> None:
-    bot = make_bot(make_user(), is_active=None)
+    make_symbols()
+    bot = make_bot(
+        make_user(), is_active=None, strategy="ema", position_size_fixed=Decimal(50)
+    )
 
     edit(superuser, bot)
     bot.refresh_from_db()

@@ -13,11 +13,13 @@ from tests.admin_data import (
     admin_url,
     cells_of,
     client_of,
+    form_data,
     make_rows,
     make_staff,
     make_superuser,
 )
 from tests.factories import (
+    BOT,
     make_bot,
     make_closed_position,
     make_order,
@@ -25,7 +27,7 @@ from tests.factories import (
     make_symbols,
     make_user,
 )
-from trading.models import Order, Position, TradingHalt
+from trading.models import Order, Position, Symbol, TradingHalt
 
 pytestmark = [pytest.mark.alike, pytest.mark.django_db]
 
@@ -97,6 +99,51 @@ def test_start_says_why_a_bot_cannot_run(superuser: Client, bot: BotConfig) -> N
     assert list(BotConfig.objects.filter(is_active=True)) == [bot]
     bot.refresh_from_db()
     assert bot.state.status == "pending"
+
+
+def test_start_without_symbols_says_so(superuser: Client, bot: BotConfig) -> None:
+    Symbol.objects.all().delete()
+
+    text = act(superuser, "start", bot)
+
+    assert "Started: 0." in text
+    assert "has not told its symbols yet" in text
+
+
+def test_switch_of_the_form_is_a_start(superuser: Client, bot: BotConfig) -> None:
+    path = admin_url("change", bot)
+    form = {**form_data(superuser, path), "is_active": "on", "name": "Renamed"}
+    TradingHalt.objects.create(halted_by="admin@example.com")
+
+    refused = superuser.post(path, form, follow=True).content.decode()
+
+    assert "Trading is halted by the operator" in refused
+    bot.refresh_from_db()
+    assert (bot.is_active, bot.name) == (False, "Some bot")
+    assert not LogEntry.objects.exists()
+
+    TradingHalt.objects.all().delete()
+    assert superuser.post(path, form).status_code == 302
+
+    bot.refresh_from_db()
+    assert (bot.is_active, bot.name, bot.state.status) == (True, "Renamed", "pending")
+    assert bot.run.due_at is not None
+
+
+def test_active_bot_is_added_only_where_it_may_start(
+    superuser: Client, bot: BotConfig
+) -> None:
+    path = admin_url("add", BotConfig)
+    new = {**form_data(superuser, path), **BOT, "user": bot.user.pk, "is_active": "on"}
+
+    refused = superuser.post(path, new, follow=True).content.decode()
+    assert "A bot needs exactly one of" in refused
+    assert BotConfig.objects.get() == bot
+
+    new |= {"strategy": "ema", "position_size_fixed": "50"}
+    assert superuser.post(path, new).status_code == 302
+    added = BotConfig.objects.latest("pk")
+    assert (added.is_active, added.state.status) == (True, "pending")
 
 
 def test_stop_and_close_has_positions_closed(superuser: Client, bot: BotConfig) -> None:

@@ -14,6 +14,7 @@ from accounts.models import User
 from apikeys.models import APIKey
 from apikeys.services import api_key_create, api_key_update
 from tests.clients import JSONClient, read, read_problem
+from tests.factories import make_bot, make_symbols
 from tests.fake_exchange import FakeBinance
 from trading.exchanges import connect
 from trading.exchanges.base import AuthenticationError, Permissions, UnavailableError
@@ -99,24 +100,45 @@ def test_exchange_that_is_away_changes_nothing(
     api: JSONClient, key: APIKey, says: Saying
 ) -> None:
     APIKey.objects.update(is_valid=True)
-    says(UnavailableError("502 of some proxy with its inner address"))
+    says(UnavailableError("Binance answers 502 Bad Gateway."))
 
     problem = read_problem(api.send("POST", f"/api-keys/{key.pk}/validate"), 502)
 
-    assert "proxy" not in problem["detail"]
+    assert "Binance answers 502 Bad Gateway." in problem["detail"]
     key.refresh_from_db()
     assert key.is_valid
 
 
-@pytest.mark.parametrize("answer", [None, UnavailableError("away")])
 def test_new_key_is_valid_once_the_exchange_has_seen_it(
-    api: JSONClient, says: Saying, answer: Any
+    api: JSONClient, says: Saying
 ) -> None:
-    says(answer or may())
+    says(may())
 
     content = read(api.send("POST", "/api-keys/", KEY), 201)
 
-    assert content["is_valid"] is (answer is None)
+    assert (content["is_valid"], content["message"]) == (True, None)
+
+
+def test_new_key_that_the_exchange_has_not_seen_says_why_and_serves_no_bot(
+    api: JSONClient, user: User, says: Saying
+) -> None:
+    says(UnavailableError("Binance answers 502."))
+
+    content = read(api.send("POST", "/api-keys/", KEY), 201)
+
+    assert (content["is_valid"], content["validated_at"]) == (False, None)
+    assert "Binance answers 502." in content["message"]
+    path = f"/api-keys/{content['id']}/validate"
+    assert path in content["message"]
+
+    make_symbols()
+    key = APIKey.objects.get()
+    bot = make_bot(user, position_size_fixed=5, environment="live", api_key=key)
+    told = read_problem(api.send("POST", f"/bots/{bot.pk}/start"), 400)
+    assert f"API key {key.pk} has not been validated for live" in told["detail"]
+
+    says(may())
+    assert read(api.send("POST", path))["is_valid"] is True
 
 
 def test_key_that_changes_while_it_is_asked_about_stays_as_it_is(

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from decimal import Decimal as D
 
 import pytest
+from django.http import HttpResponse
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from accounts.models import User
+from apikeys.services import api_key_accept, api_key_create
 from bots.models import BotConfig, BotRun, BotState
 from tests.clients import JSONClient, broken_fields, read, read_problem
 from tests.factories import (
+    BOT,
     make_bot,
     make_closed_position,
     make_order,
     make_position,
     make_symbols,
 )
+from trading import symbols
 from trading.candles import candle_row, candles_store
-from trading.models import CandleSeries, TradingHalt
+from trading.exchange_info import ExchangeUnavailableError
+from trading.models import CandleSeries, Symbol, SymbolList, TradingHalt
 
 pytestmark = pytest.mark.alike
 
@@ -77,6 +84,123 @@ def test_start_under_a_halt_is_conflict(api: JSONClient, bot: BotConfig) -> None
 
     problem = read_problem(api.send("POST", f"/bots/{bot.pk}/start"), 409)
     assert "halted" in problem["detail"]
+
+
+def put(api: JSONClient, bot: BotConfig, **values: object) -> HttpResponse:
+    """Send a bot as the web frontend does: its whole form, with the switch in it."""
+    return api.send("PUT", f"/bot-configs/{bot.pk}", {**BOT, **values})
+
+
+@pytest.mark.parametrize("was_active", [False, None])
+def test_put_that_switches_on_is_a_start(
+    api: JSONClient, bot: BotConfig, was_active: bool | None
+) -> None:
+    BotConfig.objects.update(is_active=was_active)
+    read(api.send("POST", f"/bots/{bot.pk}/stop"))
+
+    content = read(put(api, bot, is_active=True, name="Renamed"))
+
+    assert (content["is_active"], content["name"]) == (True, "Renamed")
+    bot.refresh_from_db()
+    assert (bot.is_active, bot.state.status) == (True, "pending")
+    assert bot.run.due_at is not None
+    BotState.objects.update(status="waiting")
+
+    read(put(api, bot, is_active=True, name="Renamed again"))
+
+    assert BotState.objects.get().status == "waiting", "it runs, and is not started"
+
+
+def test_post_of_an_active_bot_is_a_start(api: JSONClient, bot: BotConfig) -> None:
+    body = {**BOT, "strategy": "ema", "position_size_fixed": 50, "is_active": True}
+
+    content = read(api.send("POST", "/bot-configs/", body), 201)
+
+    assert content["is_active"] is True
+    new = BotConfig.objects.get(pk=content["id"])
+    assert (new.is_active, new.state.status) == (True, "pending")
+    assert new.run.due_at is not None
+
+
+def halted(bot: BotConfig, user: User) -> None:
+    TradingHalt.objects.create(halted_by="admin@example.com")
+
+
+def unsized(bot: BotConfig, user: User) -> None:
+    BotConfig.objects.update(position_size_fixed=None)
+
+
+def with_a_key_not_validated(bot: BotConfig, user: User) -> None:
+    key = api_key_create(user=user, values={"api_key": "k", "secret_key": "s"})
+    BotConfig.objects.update(environment="testnet", api_key=key)
+
+
+def not_confirmed_for_live(bot: BotConfig, user: User) -> None:
+    values = {"api_key": "k", "secret_key": "s", "environment": "live"}
+    key = api_key_create(user=user, values=values)
+    api_key_accept(api_key=key, permissions=["spot"])
+    BotConfig.objects.update(environment="live", api_key=key)
+
+
+@pytest.mark.parametrize(
+    "hinder", [halted, unsized, with_a_key_not_validated, not_confirmed_for_live]
+)
+def test_bot_that_start_refuses_is_switched_on_by_nothing_else(
+    api: JSONClient,
+    user: User,
+    bot: BotConfig,
+    hinder: Callable[[BotConfig, User], None],
+    settings: Settings,
+) -> None:
+    settings.LIVE_TRADING_ENABLED = True
+    hinder(bot, user)
+    bot.refresh_from_db()
+    refused = api.send("POST", f"/bots/{bot.pk}/start")
+    told = read_problem(refused, refused.status_code)
+    assert told["status"] in (400, 409)
+    size = bot.position_size_fixed and float(bot.position_size_fixed)
+    whole = {
+        **BOT, "strategy": "ema", "position_size_fixed": size, "is_active": True,
+        "environment": bot.environment, "api_key_id": bot.api_key_id,
+    }  # fmt: skip
+
+    for again in (
+        put(api, bot, is_active=True, name="Renamed"),
+        api.send("PATCH", f"/bot-configs/{bot.pk}", {"is_active": True}),
+        api.send("POST", "/bot-configs/", whole),
+    ):
+        assert read_problem(again, refused.status_code) == told
+
+    stored = BotConfig.objects.get()
+    assert (stored.is_active, stored.name) == (False, bot.name)
+    assert stored.updated_at == bot.updated_at
+    assert not BotState.objects.exists()
+    assert not BotRun.objects.exists()
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_bot_of_a_market_without_symbols_asks_for_them(
+    api: JSONClient, bot: BotConfig, monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    rows = list(Symbol.objects.filter(market="spot"))
+    Symbol.objects.all().delete()
+    SymbolList.objects.all().delete()
+
+    def fetch(market: str) -> list[Symbol]:
+        if away:
+            raise ExchangeUnavailableError("away")
+        return [row for row in rows if row.market == market]
+
+    monkeypatch.setattr(symbols, "fetch_symbols", fetch)
+
+    response = put(api, bot, is_active=True)
+
+    if away:
+        started = api.send("POST", f"/bots/{bot.pk}/start")
+        assert read_problem(response, 503) == read_problem(started, 503)
+        assert int(response.headers["Retry-After"]) > 0
+    bot.refresh_from_db()
+    assert bot.is_active is not away
 
 
 def test_stop_twice_stops_the_bot_and_its_state(

@@ -504,5 +504,13 @@ def test_command_fails_where_one_market_fails(
         call_command("refresh_symbols")
 
     output = capsys.readouterr()
-    assert "spot: http://127.0.0.1:1/api/v3/exchangeInfo cannot be read" in output.err
+    tried = "http://127.0.0.1:1/api/v3/exchangeInfo"
+    assert f"spot: {tried} cannot be read: Connection refused." in output.err
     assert output.out == "futures: 1 symbols.\n"
+
+    with pytest.raises(CommandError, match="Not fetched: spot"):
+        call_command("refresh_symbols", market="spot")
+
+    told = capsys.readouterr().err
+    assert f"spot: {tried} was asked at 20" in told
+    assert "UTC: try again then." in told

@@ -15,7 +15,7 @@ from unfold import widgets
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 
 from tradebot.api.fields import MAX_DIGITS, MAX_LENGTH
-from tradebot.errors import ConflictError
+from tradebot.errors import ConflictError, RefusedError, TemporaryError
 from tradebot.fields import ExactDecimalField
 
 # Shown for null. Pages of one row ignore empty_value_display for computed fields.
@@ -47,9 +47,9 @@ class ExactDecimalInput(widgets.UnfoldAdminTextInputWidget):  # type: ignore[mis
 
 
 class ModelAdmin(UnfoldModelAdmin, admin.ModelAdmin):  # type: ignore[misc]  # untyped
-    """An admin whose saves and deletions may meet a ConflictError of a service.
+    """An admin whose saves and deletions a service may refuse.
 
-    It is shown as a message, and nothing is written.
+    Its error is shown as a message, and nothing is written.
     """
 
     list_per_page = 50
@@ -76,7 +76,7 @@ class ModelAdmin(UnfoldModelAdmin, admin.ModelAdmin):  # type: ignore[misc]  # u
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         view = super().changeform_view
-        return self._or_conflict(
+        return self._or_refused(
             request, lambda: view(request, object_id, form_url, extra_context)
         )
 
@@ -87,7 +87,7 @@ class ModelAdmin(UnfoldModelAdmin, admin.ModelAdmin):  # type: ignore[misc]  # u
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         view = super().delete_view
-        return self._or_conflict(
+        return self._or_refused(
             request, lambda: view(request, object_id, extra_context)
         )
 
@@ -95,7 +95,7 @@ class ModelAdmin(UnfoldModelAdmin, admin.ModelAdmin):  # type: ignore[misc]  # u
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         view = super().changelist_view
-        return self._or_conflict(request, lambda: view(request, extra_context))
+        return self._or_refused(request, lambda: view(request, extra_context))
 
     def delete_queryset(
         self, request: HttpRequest, queryset: models.QuerySet[Any]
@@ -104,14 +104,14 @@ class ModelAdmin(UnfoldModelAdmin, admin.ModelAdmin):  # type: ignore[misc]  # u
         for row in queryset:
             self.delete_model(request, row)
 
-    def _or_conflict(
+    def _or_refused(
         self, request: HttpRequest, view: Callable[[], HttpResponse]
     ) -> HttpResponse:
         try:
             # An action has written its log entries before the first deletion.
             with transaction.atomic():
                 return view()
-        except ConflictError as error:
+        except (ConflictError, RefusedError, TemporaryError) as error:
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 

@@ -1,7 +1,7 @@
 """Serializer fields: what the API accepts for each kind of value, and how it answers.
 
 Numbers may come as numbers or as text, times with a zone, without one (UTC) or as Unix
-timestamps. What is refused is described, never repeated.
+timestamps. What is refused is repeated where it can be no secret: not by CharField.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import Any
 from django.utils.translation import gettext, gettext_lazy
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 MAX_INTEGER = 2**31 - 1
 MIN_INTEGER = -(2**31)
 MAX_DIGITS = 30  # on either side of the decimal point
 MAX_LENGTH = 255  # characters of a text
+_SHOWN = 50  # characters, or digits, of what is refused
 
 _NUMBER = re.compile(
     r"[+-]?(?:[0-9]{1,100}(?:\.[0-9]{0,100})?|\.[0-9]{1,100})(?:[eE][+-]?[0-9]{1,6})?"
@@ -49,6 +51,43 @@ def validate_positive(value: Decimal) -> None:
         )
 
 
+class _RepeatingField(serializers.Field[Any, Any, Any, Any]):
+    """Say in each message what was sent. Not for what may hold a secret."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        try:
+            return super().run_validation(data)
+        except serializers.ValidationError as error:
+            sent = _spelled(data)
+            if sent is None or not isinstance(error.detail, list):
+                raise
+            told = gettext("You sent %(value)s.") % {"value": sent}
+            raise serializers.ValidationError(
+                [
+                    ErrorDetail(
+                        " ".join((str(each), told)), getattr(each, "code", None)
+                    )
+                    for each in error.detail
+                ]
+            ) from error
+
+
+def _spelled(data: Any) -> str | None:
+    """Return the beginning of a text, a number, true or false; None for all else."""
+    match data:
+        case bool():
+            return str(data).lower()
+        case str():
+            # Escaped: it may have what cannot be encoded.
+            text = repr(data[:_SHOWN])
+            return text if len(data) <= _SHOWN else f"{text}…"
+        # Longer ones may take too long to write out.
+        case Decimal() | int() if -(10**_SHOWN) < data < 10**_SHOWN:
+            text = str(data)
+            return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return None
+
+
 class CharField(serializers.CharField):
     """A text of at most 255 characters unless told otherwise, kept as it is."""
 
@@ -64,7 +103,7 @@ class CharField(serializers.CharField):
         return data
 
 
-class ChoiceField(serializers.ChoiceField):
+class ChoiceField(_RepeatingField, serializers.ChoiceField):
     """One of some words. Stored words that are none of them stay readable."""
 
     default_error_messages = {
@@ -77,14 +116,14 @@ class ChoiceField(serializers.ChoiceField):
         return data
 
 
-class BooleanField(serializers.BooleanField):
+class BooleanField(_RepeatingField, serializers.BooleanField):
     """True or false; also 1 and 0, and words such as "yes" and "off"."""
 
     # REST framework would read "" and "null" as null.
     NULL_VALUES = {None}
 
 
-class IntegerField(serializers.IntegerField):
+class IntegerField(_RepeatingField, serializers.IntegerField):
     """A whole number that fits a column of 32 bits."""
 
     default_error_messages = {
@@ -110,7 +149,7 @@ class IntegerField(serializers.IntegerField):
         return int(number)
 
 
-class DecimalField(serializers.DecimalField):
+class DecimalField(_RepeatingField, serializers.DecimalField):
     """An exact number of at most 30 digits on either side of the point."""
 
     default_error_messages = {
@@ -141,7 +180,7 @@ class DecimalField(serializers.DecimalField):
         return Decimal(format(number if number else number.copy_abs(), "f"))
 
 
-class UTCDateTimeField(serializers.DateTimeField):
+class UTCDateTimeField(_RepeatingField, serializers.DateTimeField):
     """A time: ISO 8601, in UTC where it names no zone, or a Unix timestamp.
 
     Answered in UTC with ``+00:00``.

@@ -1,7 +1,7 @@
 """Every error of the API as problem details (RFC 9457).
 
 One handler for what the views raise, and Django's own handlers for what happens around
-them. The details never repeat what was submitted: it may be a secret.
+them. The details repeat nothing that was submitted and may be a secret.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -40,11 +42,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
     ops_class = DatabaseOperations
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
+        _make_private(str(conn_params["database"]))
         connection: sqlite3.Connection = super().get_new_connection(conn_params)
         decimals.register(connection)
         # SQLite's own knows ASCII alone: ä@example.com would be no Ä@example.com.
         connection.create_function("lower", 1, _lower, deterministic=True)
         return connection
+
+
+def _make_private(name: str) -> None:
+    """Make the file of a new database, for its owner alone.
+
+    SQLite would let everybody read it; what it makes beside it, it makes like it. A
+    file that is there stays as it is.
+    """
+    if name == ":memory:" or name.startswith("file:"):
+        return
+    # What is wrong with the path, SQLite tells.
+    with suppress(OSError):
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _lower(value: Any) -> Any:

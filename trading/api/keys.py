@@ -19,6 +19,7 @@ from apikeys.api.serializers import APIKeySerializer
 from apikeys.api.views import APIKeyViewSet
 from apikeys.models import APIKey
 from tradebot.api.fields import CharField, DecimalField
+from tradebot.api.languages import language_headers
 from tradebot.api.views import APIView
 from trading import keys
 from trading.exchange_info import ExchangeUnavailableError
@@ -30,10 +31,13 @@ class ExchangeFailed(APIException):
 
     status_code = HTTPStatus.BAD_GATEWAY
     default_detail = gettext_lazy(
-        "The exchange does not answer as it should at the moment. Nothing was changed. "
-        "Try again later."
+        "The exchange does not answer as it should: %(fault)s Nothing was changed. Try "
+        "again later."
     )
     default_code = "exchange_failed"
+
+    def __init__(self, fault: Exception) -> None:
+        super().__init__(self.default_detail % {"fault": fault})
 
 
 @contextmanager
@@ -42,19 +46,49 @@ def asking_the_exchange() -> Iterator[None]:
     try:
         yield
     except (ExchangeError, ExchangeUnavailableError) as error:
-        raise ExchangeFailed from error
+        raise ExchangeFailed(error) from error
+
+
+class NewAPIKeySerializer(APIKeySerializer):
+    """An exchange key as it was stored."""
+
+    message = CharField(
+        read_only=True,
+        allow_null=True,
+        help_text="Why the exchange could not be asked; null where there is nothing to "
+        "say.",
+    )
+
+    class Meta(APIKeySerializer.Meta):
+        fields = [*APIKeySerializer.Meta.fields, "message"]
 
 
 class NewAPIKeyViewSet(APIKeyViewSet):
     """The caller's exchange keys. A new one is shown to the exchange, which may refuse
-    it (400); where it cannot be asked now, the key is not valid until it has been.
+    it (400); where it cannot be asked now, the key is not valid until it has been, and
+    ``message`` says so.
     """
 
     problems = {"POST": (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT)}
 
-    def create_row(self, values: dict[str, Any]) -> APIKey:
+    @extend_schema(responses={HTTPStatus.CREATED: NewAPIKeySerializer})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        asked = self.get_serializer(data=request.data)
+        asked.is_valid(raise_exception=True)
         with asking_the_exchange():
-            return keys.api_key_create(user=caller(self.request), values=values)
+            key, fault = keys.api_key_create(
+                user=caller(request), values=asked.validated_data
+            )
+        message = fault and gettext(
+            "The API key is stored, but the exchange could not be asked about it: "
+            "%(fault)s No bot trades with it before POST /api/v1/api-keys/%(id)s/"
+            "validate has been answered with is_valid true."
+        ) % {"fault": fault, "id": key.pk}
+        return Response(
+            {**APIKeySerializer(key).data, "message": message},
+            status=HTTPStatus.CREATED,
+            headers=language_headers(),
+        )
 
 
 class ValidateKeyView(APIView):

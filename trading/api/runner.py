@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
@@ -12,8 +13,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from accounts.api.authentication import caller
-from bots.api.views import NoSuchBot, own_bot
-from bots.models import BotConfig, BotRun, BotState
+from bots.api.views import BotConfigViewSet, NoSuchBot, own_bot
+from bots.models import BotConfig, BotRun, BotState, PositionType
 from bots.services import bot_stop
 from tradebot.api.fields import (
     BooleanField,
@@ -30,6 +31,56 @@ from trading.api.views import symbols_of
 from trading.closes import last_close
 from trading.exchange_info import ExchangeUnavailableError
 from trading.models import Order, Position
+
+Answer = TypeVar("Answer")
+
+
+class RunningBotViewSet(BotConfigViewSet):
+    """The caller's bots. With ``is_active`` one is started as by POST …/start.
+
+    What that would refuse is refused with the same answer, and nothing is written.
+    """
+
+    problems = {
+        **dict.fromkeys(
+            ("POST", "PUT", "PATCH"),
+            (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+        ),
+        "DELETE": (HTTPStatus.CONFLICT,),
+    }
+
+    def create_row(self, values: dict[str, Any]) -> BotConfig:
+        if not values.get("is_active"):
+            return super().create_row(values)
+        # NumPy and the engine come with it.
+        from trading.running.services import bot_create_and_start
+
+        bot = _with_symbols(
+            values.get("position_type"),
+            lambda: bot_create_and_start(user=caller(self.request), values=values),
+        )
+        return self.get_queryset().get(pk=bot.pk)
+
+    def update_row(self, row: BotConfig, values: dict[str, Any]) -> BotConfig:
+        if not values.get("is_active"):
+            return super().update_row(row, values)
+        # NumPy and the engine come with it.
+        from trading.running.services import bot_update_and_start
+
+        bot = _with_symbols(
+            values.get("position_type", row.position_type),
+            lambda: bot_update_and_start(bot=row, values=values),
+        )
+        return self.get_queryset().get(pk=bot.pk)
+
+
+def _with_symbols(market: str | None, start: Callable[[], Answer]) -> Answer:
+    """Start a bot; where there are no symbols of its market yet they are asked for."""
+    try:
+        return start()
+    except ExchangeUnavailableError:
+        symbols_of(market or PositionType.SPOT)
+        return start()
 
 
 class StartedSerializer(Serializer[Any]):
@@ -58,17 +109,13 @@ class StartView(APIView):
     @extend_schema(request=None, responses=StartedSerializer)
     def post(self, request: Request, bot_config_id: int) -> Response:
         # NumPy and the engine come with it.
-        from trading.running.rules import bot_market
         from trading.running.services import bot_start
 
         bot = own_bot(caller(request), bot_config_id)
         try:
-            bot_start(bot=bot)
+            _with_symbols(bot.position_type, lambda: bot_start(bot=bot))
         except BotConfig.DoesNotExist:  # deleted meanwhile
             raise NoSuchBot from None
-        except ExchangeUnavailableError:  # there are no symbols: they are asked for
-            symbols_of(bot_market(bot))
-            bot_start(bot=bot)
         return Response(
             {"message": gettext("The bot is started."), "bot_config_id": bot.pk},
             headers=language_headers(),

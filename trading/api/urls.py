@@ -10,7 +10,7 @@ from trading.api.notifications import (
     WebhookView,
 )
 from trading.api.orders import BotOrderViewSet, BotPositionViewSet
-from trading.api.runner import StartView, StatusView, StopView
+from trading.api.runner import RunningBotViewSet, StartView, StatusView, StopView
 from trading.api.views import (
     BotTradeViewSet,
     PerformanceView,
@@ -21,6 +21,16 @@ from trading.api.views import (
 
 urlpatterns = [
     path("trades/", TradeViewSet.as_view(paths.COLLECTION), name="trade-list"),
+    path(
+        "bot-configs/",
+        RunningBotViewSet.as_view(paths.COLLECTION),
+        name="bot-config-list",
+    ),
+    path(
+        "bot-configs/<id:pk>",
+        RunningBotViewSet.as_view(paths.MEMBER),
+        name="bot-config-detail",
+    ),
     path("bots/summary", SummaryView.as_view(), name="bot-summary"),
     path("bots/<id:bot_config_id>/start", StartView.as_view(), name="bot-start"),
     path("bots/<id:bot_config_id>/stop", StopView.as_view(), name="bot-stop"),

@@ -22,7 +22,7 @@ from requests import exceptions as http
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
-from trading.exchange_info import seconds
+from trading.exchange_info import cause_of, seconds
 from trading.exchanges.base import (
     ACCEPTED_FOR,
     AmbiguousError,
@@ -117,6 +117,7 @@ class Client:
         session.adapters.clear()
         for path in reachable:
             session.mount(f"{host}{path}", _Adapter())
+        self._address = host
         self._host = _hosts[host]
         self._time_endpoint = time_endpoint
         self._weight_limit = weight_limit
@@ -169,7 +170,20 @@ class Client:
             self._set_clock()
             raise
         except (ccxt.NetworkError, ccxt.ExchangeError) as error:
-            raise _undelivered(error) from error
+            raise self._undelivered(error) from error
+
+    def _undelivered(self, error: Exception) -> Exception:
+        """Return what it means that there is no answer."""
+        cause = error.__cause__
+        first = cause.args[0] if cause and cause.args else None
+        told = cause_of(error) or type(cause or error).__name__
+        if isinstance(cause, http.ConnectTimeout) or isinstance(
+            getattr(first, "reason", None), NewConnectionError
+        ):
+            return UnavailableError(
+                f"Binance cannot be reached at {self._address}: {told}."
+            )
+        return AmbiguousError(f"Binance has not answered at {self._address}: {told}.")
 
     def _check(self, api_key: str, section: str) -> None:
         """Raise AuthenticationError for a key that cannot sign.
@@ -219,8 +233,9 @@ class Client:
             if answer is None:
                 raise AmbiguousError("Binance's answer is malformed: it is no JSON.")
             return
-        said = answer.get("msg", "") if isinstance(answer, dict) else body
-        message = f"Binance answers {status}: {str(said)[:_SHOWN]}"
+        # What is no JSON is the page of something on the way.
+        said = f": {answer.get('msg', '')}" if code is not None else f" {reason}."
+        message = f"Binance answers {status}{said[:_SHOWN]}"
         if status in {418, 429}:
             wait = seconds(headers.get("Retry-After", "")) or LEFT_ALONE_S
             self._host.left_alone_until = time.monotonic() + wait
@@ -271,13 +286,3 @@ def _error(status: int, code: int | None, message: str) -> Exception:
     if code is None or code in _NOT_KNOWN or status >= 500:
         return AmbiguousError(message)
     return RejectedError(message, code=code)
-
-
-def _undelivered(error: Exception) -> Exception:
-    """Return what it means that there is no answer."""
-    cause = error.__cause__
-    reason = getattr(cause.args[0], "reason", None) if cause and cause.args else None
-    told = type(cause or error).__name__  # its text has the whole address
-    if isinstance(cause, http.ConnectTimeout) or isinstance(reason, NewConnectionError):
-        return UnavailableError(f"Binance cannot be reached: {told}.")
-    return AmbiguousError(f"Binance has not answered: {told}.")

@@ -28,6 +28,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_URL_LENGTH = 2000
 _MAX_STATUS_LINE = 1024  # bytes
+_LOOPBACK = [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")]
 _GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # Which of these ipaddress calls global depends on the version of Python.
@@ -77,8 +78,16 @@ def url_split(url: str) -> SplitResult:
         )
     if port is not None and port != 443 and port < 1024:
         raise RefusedError(gettext("The port must be 443, or 1024 and above."))
+    host = parts.hostname.removesuffix(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        # RFC 6761: this machine, by whichever of them its resolver tells.
+        if not any(_is_let_in(address) for address in _LOOPBACK):
+            raise RefusedError(_not_public())
+        return parts
     try:
-        literal = socket.getaddrinfo(parts.hostname, None, flags=socket.AI_NUMERICHOST)
+        # Without the zone of a link-local address.
+        address = host.partition("%")[0]
+        literal = socket.getaddrinfo(address, None, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return parts  # a name
     _look_at([entry[4][0] for entry in literal], parts.scheme)
@@ -148,17 +157,22 @@ def _look_at(texts: Sequence[str | int], scheme: str) -> None:
     """Raise RefusedError unless all these addresses may be sent to."""
     for text in texts:
         address = ipaddress.ip_address(text)
-        inner = getattr(address, "ipv4_mapped", None) or address
-        if any(inner in network for network in settings.WEBHOOK_ALLOWED_NETWORKS):
+        if _is_let_in(address):
             continue
         if not is_public(address):
-            raise RefusedError(
-                gettext(
-                    "The host is not on the public internet: nothing is sent to it."
-                )
-            )
+            raise RefusedError(_not_public())
         if scheme != "https":
             raise RefusedError(gettext("The URL must begin with https://."))
+
+
+def _is_let_in(address: Address) -> bool:
+    """Say whether an address is in a network of the operator's own."""
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return any(inner in network for network in settings.WEBHOOK_ALLOWED_NETWORKS)
+
+
+def _not_public() -> str:
+    return gettext("The host is not on the public internet: nothing is sent to it.")
 
 
 def _connect(addresses: list[str], port: int, until: float) -> socket.socket:

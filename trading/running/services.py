@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from accounts.models import User
 from apikeys.models import Environment
 from bots.models import BotConfig, BotRun, BotState, PositionType, Status
-from bots.services import bot_config_lock
+from bots.services import bot_config_create, bot_config_lock, bot_config_update
 from tradebot.errors import ConflictError
 from trading.exchange_info import ExchangeUnavailableError
 from trading.exchanges.environments import live_permit
@@ -52,6 +56,30 @@ def bot_start(*, bot: BotConfig) -> None:
             "last_error_message": None,
         },
     )
+
+
+@transaction.atomic
+def bot_create_and_start(*, user: User, values: Mapping[str, Any]) -> BotConfig:
+    """Store a bot and start it, both or nothing.
+
+    Raises what ``bot_config_create`` and ``bot_start`` do.
+    """
+    bot = bot_config_create(user=user, values={**values, "is_active": False})
+    bot_start(bot=bot)
+    return bot
+
+
+@transaction.atomic
+def bot_update_and_start(*, bot: BotConfig, values: Mapping[str, Any]) -> BotConfig:
+    """Change a bot and start it, both or nothing; one that runs is changed alone.
+
+    Raises what ``bot_config_update`` and ``bot_start`` do.
+    """
+    others = {name: value for name, value in values.items() if name != "is_active"}
+    bot = bot_config_update(bot=bot, values=others)
+    if not bot.is_active:
+        bot_start(bot=bot)
+    return bot
 
 
 def _check_account(bot: BotConfig, plan: Plan) -> None:

@@ -230,6 +230,25 @@ def test_fault_raises_what_it_means_and_leaves_what_was_taken(
         assert report.status is (ReportStatus.OPEN if kept else status)
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("502 before", r"Binance answers 502 Bad Gateway\.$"),
+        ("not for this key", r"Binance answers 401: Not this time\.$"),
+        ("reset before", r"has not answered at http://127.+: Connection reset by peer"),
+    ],
+)
+def test_fault_is_told_with_what_came_and_no_page(
+    fault: str, told: str, connect: Connect, fake: FakeBinance
+) -> None:
+    sending, case = SENDINGS["spot market"], FAULTS[fault]
+    exchange = connect("spot")
+    fake.fault(sending.endpoint, case.kind, **case.values)
+
+    with pytest.raises(case.error, match=told):
+        sending.send(exchange)
+
+
 @pytest.mark.parametrize("name", SENDINGS)
 def test_exchange_that_is_down_has_taken_nothing(
     name: str, connect: Connect, fake: FakeBinance
@@ -239,7 +258,7 @@ def test_exchange_that_is_down_has_taken_nothing(
     exchange.close()  # nor is there a connection from before
     fake.down()
 
-    with pytest.raises(UnavailableError, match="cannot be reached"):
+    with pytest.raises(UnavailableError, match=f"{fake.url}: Connection refused"):
         sending.send(exchange)
     with pytest.raises(UnavailableError):
         exchange.find(SYMBOL, "in")

@@ -65,6 +65,7 @@ def test_webhook_that_is_deleted_is_gone(api: JSONClient) -> None:
             "http://receiver.example.com",
             "https://10.0.0.1",
         ),
+        "https://localhost:8443/",
         *("https://127.0.0.1:8443/", "https://[::1]", "https://user@example.com/"),
     ],
 )

@@ -113,6 +113,8 @@ def test_public_address_is_accepted(address: str) -> None:
         *("https://127.0.0.1", "https://127.1", "https://0x7f.1", "https://2130706433"),
         *("https://0177.0.0.1", "https://[::1]/", "https://[::ffff:127.0.0.1]/"),
         *("https://169.254.169.254/latest/meta-data", "https://10.0.0.1:8443"),
+        *("https://localhost/", "https://LocalHost.:8443/", "https://db.localhost/"),
+        *("https://127.0.0.1./", "https://[fe80::1%25eth0]/", "https://169.254.1.2"),
         "https://example.com/" + "x" * 2000,
     ],
 )
@@ -131,10 +133,23 @@ def test_url_that_leads_nowhere_good_is_refused(url: str) -> None:
         ),
         *("https://example.com:443", "HTTPS://Example.com:1024", "https://8.8.8.8/"),
         "https://[2606:4700:4700::1111]:8443/x",
+        *("https://localhost.example.com/", "https://notlocalhost/"),
     ],
 )
 def test_url_of_the_public_internet_is_accepted(url: str) -> None:
     assert url_split(url).hostname
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000/", "http://localhost:8000/"])
+def test_url_of_a_network_that_is_let_in_is_accepted(url: str) -> None:
+    with override_settings(WEBHOOK_ALLOWED_NETWORKS=LOOPBACK):
+        assert url_split(url).hostname
+    others = [ipaddress.ip_network("10.0.0.0/8")]
+    with (
+        override_settings(WEBHOOK_ALLOWED_NETWORKS=others),
+        pytest.raises(RefusedError, match="not on the public internet"),
+    ):
+        url_split(url)
 
 
 @pytest.mark.parametrize(

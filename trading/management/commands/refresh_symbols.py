@@ -8,9 +8,11 @@ from django.core.management.base import CommandError, CommandParser
 
 from bots.models import PositionType
 from tradebot.management.base import DataCommand
-from trading.exchange_info import ExchangeUnavailableError
+from trading.exchange_info import ExchangeUnavailableError, address
 from trading.models import Symbol, SymbolList
 from trading.symbols import symbol_list_create, symbols_claim, symbols_refresh
+
+_TIME = "%Y-%m-%d %H:%M:%S"
 
 
 class Command(DataCommand):
@@ -34,7 +36,11 @@ class Command(DataCommand):
             if not self._refresh(market)
         ]
         if failed:
-            raise CommandError(f"Not fetched: {', '.join(failed)}. See above for why.")
+            raise CommandError(
+                f"Not fetched: {', '.join(failed)}. See above for why. If it is not "
+                "the exchange, check the network, BINANCE_SPOT_URL and "
+                "BINANCE_FUTURES_URL."
+            )
 
     def _refresh(self, market: str) -> bool:
         symbol_list_create(market=market)
@@ -47,8 +53,9 @@ class Command(DataCommand):
                 )
                 return True
             self.stderr.write(
-                f"{market}: the last try failed; the exchange is asked again from "
-                f"{row.retry_at:%Y-%m-%d %H:%M:%S} UTC on."
+                f"{market}: {address(market)} was asked at {row.tried_at:{_TIME}} UTC "
+                "and did not answer as it should; whoever asked has logged why. It is "
+                f"left alone until {row.retry_at:{_TIME}} UTC: try again then."
             )
             return False
         try:
