@@ -3,32 +3,31 @@ something.
 
 Nothing is invented but the candles, which say so: bots trade through the hours that are
 over as they do through those to come, with the same runner, whose clock is moved. No
-other runner looks at them meanwhile.
+other runner looks at them meanwhile, and others may write: what takes its time is done
+outside of transactions.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.services import user_register
 from backtests.api.serializers import BacktestRequest
 from backtests.models import BacktestRun
 from backtests.runs import Status as RunStatus
 from backtests.runs import run_create, run_execute
-from bots.leases import leases_claim
 from bots.models import BotConfig, BotRun
 from bots.services import bot_config_create, bot_stop
 from tradebot.errors import ConflictError
 from trading.candles import EPOCH, Period
-from trading.models import CandleSeries, CandleSource, Interval, Order
+from trading.models import CandleSeries, CandleSource, Interval, Order, Position
 from trading.synthetic import candles_make
 
 EMAIL = "demo@example.com"
@@ -75,10 +74,15 @@ _BOTS: tuple[dict[str, Any], ...] = (
     },
     {"name": "Demo: two trades a day", "symbol": "ETHUSDT", "max_daily_trades": 2},
 )
-_STOPPED: tuple[dict[str, Any], ...] = (
-    {"name": "Demo: stopped, position closed", "symbol": "BTCUSDT"},
-    {"name": "Demo: stopped, position kept", "symbol": "ETHUSDT"},
-)
+# To be stopped with a position: they trade often, and no stop comes first.
+_HOLDING = {
+    "ema_fast": 3,
+    "ema_slow": 8,
+    "stop_loss_perc": Decimal(20),
+    "take_profit_perc": Decimal(40),
+}
+_CLOSED = {"name": "Demo: stopped, position closed", "symbol": "BTCUSDT", **_HOLDING}
+_KEPT = {"name": "Demo: stopped, position kept", "symbol": "ETHUSDT", **_HOLDING}
 _MISCONFIGURED = {
     "name": "Demo: misconfigured",
     "symbol": "BTCUSDT",
@@ -114,27 +118,34 @@ def demo_is_whole(user: User) -> bool:
     return user.backtests.count() >= len(_BACKTESTS)
 
 
-def demo_delete(user: User) -> None:
-    """Delete the demo user with all they have, and the candles that were made up."""
+def demo_delete(user: User | None) -> bool:
+    """Delete the demo user with all they have, and the candles that were made up.
+
+    Returns whether there was anything: candles may be there without the user, where
+    the demo was cut off.
+    """
     seeds = [_BACKTEST_SEED, *(seed for seed, _ in _SYMBOLS.values())]
-    user.delete()
-    for series in CandleSeries.objects.filter(seed__in=seeds):
+    if user is not None:
+        user.delete()
+    left = list(CandleSeries.objects.filter(seed__in=seeds))
+    for series in left:
         series.delete()
+    return user is not None or bool(left)
 
 
 def demo_create(
-    *, password: str, now: dt.datetime, hours: int, follow: Callable[[float], None]
+    *, now: dt.datetime, hours: int, follow: Callable[[float], None]
 ) -> User:
     """Make the demo user, and let the bots trade through the last ``hours``.
 
-    ``follow`` is told the progress, from 0 to 1.
+    They have no password yet. ``follow`` is told the progress, from 0 to 1.
     """
     end = now - (now - EPOCH) % _MINUTE
     start = end - dt.timedelta(hours=hours)
     for (market, symbol), (seed, price) in _SYMBOLS.items():
         _make_candles(market, symbol, Interval.M1, seed, price, start - _WARMUP, end)
-    user, bots, to_stop = _make_bots(password)
-    _trade(bots, to_stop, start, end, follow)
+    user = _make_bots()
+    _trade(user, start, end, follow)
     _try_out(user, end)
     return user
 
@@ -159,77 +170,70 @@ def _make_candles(
     candles_make(series, Period(start, end), now=end)
 
 
-@transaction.atomic
-def _make_bots(password: str) -> tuple[User, list[BotConfig], list[BotConfig]]:
-    """Return the user, all bots, and those that are to be stopped on the way."""
+def _make_bots() -> User:
     # NumPy and the engine come with it.
     from trading.running.services import bot_start
 
-    user = user_register(email=EMAIL, password=password)
+    with transaction.atomic():
+        user = User.objects.create_user(EMAIL)
 
-    def make(values: dict[str, Any]) -> BotConfig:
-        whole = {**_BOT, **values}
-        seed, _ = _SYMBOLS[whole["position_type"], whole["symbol"]]
-        return bot_config_create(user=user, values={**whole, "candle_seed": seed})
+        def make(values: dict[str, Any]) -> BotConfig:
+            whole = {**_BOT, **values}
+            seed, _ = _SYMBOLS[whole["position_type"], whole["symbol"]]
+            return bot_config_create(user=user, values={**whole, "candle_seed": seed})
 
-    running, to_stop = [[make(one) for one in some] for some in (_BOTS, _STOPPED)]
-    for bot in (*running, *to_stop):
-        bot_start(bot=bot)
-    misconfigured = make(_MISCONFIGURED)
-    BotRun.objects.create(bot=misconfigured)  # due at the end: it says the same always
-    bots = [*running, *to_stop, misconfigured]
-    _keep(bots)
-    return user, bots, to_stop
+        for values in (*_BOTS, _CLOSED, _KEPT):
+            bot_start(bot=make(values))
+        BotRun.objects.create(bot=make(_MISCONFIGURED))
+        _keep(user)
+    return user
 
 
 def _trade(
-    bots: list[BotConfig],
-    to_stop: list[BotConfig],
-    start: dt.datetime,
-    end: dt.datetime,
-    follow: Callable[[float], None],
+    user: User, start: dt.datetime, end: dt.datetime, follow: Callable[[float], None]
 ) -> None:
     """Let a runner look at the bots at each minute between two times."""
     # NumPy and the engine come with them.
     from trading.running.feed import LiveFeed
+    from trading.running.looks import looks_store
     from trading.running.runner import Runner
 
-    runs = BotRun.objects.filter(bot__in=bots)
+    runs = BotRun.objects.filter(bot__user=user).order_by("pk")
+    # The other says the same always, so it is looked at once.
+    trading = runs.exclude(bot__name=_MISCONFIGURED["name"])
     now = start
     runner = Runner(feed=LiveFeed(), threads=1, clock=lambda: now)
     stop_at = start + (end - start) / 2
     while now < end:
         now += _MINUTE
+        if now >= stop_at:
+            _stop_with_position(user)
+        due = trading if now < end else runs
+        looks = list(runner.looks(list(due.all())))  # as they are stored by now
         # In one transaction, so that no other runner finds them free.
         with transaction.atomic():
-            runs.filter(due_at__isnull=False).update(due_at=now, leased_until=None)
-            if now >= stop_at:
-                _stop_with_position(to_stop)
-                runs.filter(due_at__isnull=False).update(due_at=now)
-            if now >= end:
-                runs.filter(bot__is_active=True).update(due_at=now, leased_until=None)
-            runner.look(leases_claim(now=now, limit=len(bots), of=Q(bot__in=bots)))
-            _keep(bots)
+            looks_store(looks, now=now)
+            _keep(user)
         follow((now - start) / (end - start))
-    for bot in to_stop:
-        bot_stop(bot=bot)
     # As if they had been stored when they were sent.
-    Order.objects.filter(bot__in=bots).update(created_at=F("signed_at"))
+    Order.objects.filter(bot__user=user).update(created_at=F("signed_at"))
     runs.update(leased_until=None)
 
 
-def _stop_with_position(bots: Collection[BotConfig]) -> None:
-    """Stop those that have something: the first sells it, the second keeps it."""
-    for number, bot in enumerate(bots):
-        if bot.is_active and bot.positions.filter(closed_at__isnull=True).exists():
-            bot_stop(bot=bot, close=number == 0)
-            bot.is_active = False
+def _stop_with_position(user: User) -> None:
+    """Stop those that are to be stopped and have something: to sell it, or keep it."""
+    held = Position.objects.filter(
+        bot__user=user, bot__is_active=True, closed_at__isnull=True, reason=None
+    )
+    for values in (_CLOSED, _KEPT):
+        for position in held.filter(bot__name=values["name"]).select_related("bot"):
+            bot_stop(bot=position.bot, close=values is _CLOSED)
 
 
-def _keep(bots: Collection[BotConfig]) -> None:
+def _keep(user: User) -> None:
     """Keep other runners from these bots for a while."""
     until = timezone.now() + dt.timedelta(hours=1)
-    BotRun.objects.filter(bot__in=bots).update(leased_until=until)
+    BotRun.objects.filter(bot__user=user).update(leased_until=until)
 
 
 def _try_out(user: User, now: dt.datetime) -> None:
@@ -264,5 +268,5 @@ def _try_out(user: User, now: dt.datetime) -> None:
                 status=RunStatus.RUNNING, worker="demo", started_at=moment,
                 beat_at=moment,
             )  # fmt: skip
-            run.refresh_from_db()
-            run_execute(run, simulate)
+        run.refresh_from_db()
+        run_execute(run, simulate)

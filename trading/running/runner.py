@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -142,17 +142,22 @@ class Runner:
             return
         looks: list[Look] = []
         stored_at = self._clock()
-        for position, context in enumerate(contexts := _contexts(runs)):
-            if self._stopping.is_set():
-                for rest in contexts[position:]:
-                    lease_release(rest.run)
-                break
-            if self._is_ours(context.run) and (look := self._look(context)):
-                looks.append(look)
+        for look in self.looks(runs):
+            looks.append(look)
             if self._clock() - stored_at > _STORE_EVERY:
                 looks_store(looks, now=self._clock())
                 looks, stored_at = [], self._clock()
         looks_store(looks, now=self._clock())
+
+    def looks(self, runs: Sequence[BotRun]) -> Iterator[Look]:
+        """Look at bots under our lease; what came of it is still to be stored."""
+        for position, context in enumerate(contexts := _contexts(runs)):
+            if self._stopping.is_set():
+                for rest in contexts[position:]:
+                    lease_release(rest.run)
+                return
+            if self._is_ours(context.run) and (look := self._look(context)):
+                yield look
 
     def _is_ours(self, run: BotRun) -> bool:
         """Say whether a lease is ours still, and renew it where that is not sure."""

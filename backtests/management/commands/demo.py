@@ -8,6 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from accounts.management.commands.create_first_admin import generate_password
+from accounts.models import User
 from backtests.demo import EMAIL, demo_create, demo_delete, demo_is_whole, demo_user
 from tradebot.errors import ConflictError
 from tradebot.management.base import DataCommand
@@ -41,19 +42,19 @@ class Command(DataCommand):
         except ConflictError as error:
             raise CommandError(str(error)) from error
         if options["reset"]:
-            if user is not None:
-                demo_delete(user)
-            self.stdout.write("The demo is removed." if user else "There is no demo.")
+            removed = demo_delete(user)
+            self.stdout.write(
+                "The demo is removed." if removed else "There is no demo."
+            )
             return
-        password = generate_password()
         if user is not None and demo_is_whole(user):
-            user.set_password(password)
-            user.save()
             self.stdout.write("The demo is there already.")
         else:
-            if user is not None:  # it was cut off while it was made
-                demo_delete(user)
-            self._create(password, options["hours"])
+            demo_delete(user)  # where it was cut off while it was made
+            user = self._create(options["hours"])
+        password = generate_password()
+        user.set_password(password)
+        user.save()
         self.stdout.write(
             "Its candles are made up: no price in it is real. manage.py runbots lets "
             "its bots go on.\n"
@@ -61,7 +62,7 @@ class Command(DataCommand):
             f"  Password: {password} (shown only now)"
         )
 
-    def _create(self, password: str, hours: int) -> None:
+    def _create(self, hours: int) -> User:
         told = 0
 
         def follow(progress: float) -> None:
@@ -70,4 +71,4 @@ class Command(DataCommand):
                 told = percent
                 self.stdout.write(f"The bots trade: {percent} %")
 
-        demo_create(password=password, now=timezone.now(), hours=hours, follow=follow)
+        return demo_create(now=timezone.now(), hours=hours, follow=follow)
