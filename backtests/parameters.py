@@ -20,7 +20,7 @@ from tradebot.api.fields import (
     IntegerField,
     validate_positive,
 )
-from trading.models import Symbol
+from trading.models import FINEST_STEP, Symbol
 
 if TYPE_CHECKING:
     from trading.engine.rules import Rules
@@ -135,9 +135,9 @@ def engine_filters(market: str, symbol: str) -> dict[str, Decimal]:
     """Return what the exchange wants of an order, as far as it is known here."""
     row = Symbol.objects.filter(market=market, symbol=symbol).first()
     if row is None:
-        return {}
+        return {"step": FINEST_STEP}
     wanted = {
-        "step": row.step_size,
+        "step": row.step_size or FINEST_STEP,
         "min_units": row.min_quantity,
         "min_notional": row.min_notional,
     }

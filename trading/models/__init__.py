@@ -4,7 +4,7 @@ from trading.models.candles import Candle, CandleSeries, CandleSource, Interval
 from trading.models.halts import TradingHalt
 from trading.models.orders import Fill, Order, Position
 from trading.models.paper import PaperAccount, PaperOrder
-from trading.models.symbols import Symbol, SymbolList
+from trading.models.symbols import FINEST_STEP, Symbol, SymbolList
 from trading.models.trades import Trade
 from trading.notifications.models import (
     Notification,
@@ -13,6 +13,7 @@ from trading.notifications.models import (
 )
 
 __all__ = [
+    "FINEST_STEP",
     "Candle",
     "CandleSeries",
     "CandleSource",

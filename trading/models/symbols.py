@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django.db import models
 
 from bots.models import PositionType
 from tradebot.fields import ExactDecimalField
+
+# Of quantities where the exchange is not known to have one: no coin has more digits.
+FINEST_STEP = Decimal("0.00000001")
 
 
 class SymbolList(models.Model):

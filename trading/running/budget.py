@@ -70,7 +70,7 @@ class Budget:
         needed = units * price * (1 / Decimal(rules.leverage) + rules.taker_fee)
         if needed > self.exchange.free(self.plan.filters.quote_asset):
             return units, "funds"
-        return self.plan.filters.quantity(units), None  # without digits of a division
+        return units // rules.step * rules.step, None  # without digits of a division
 
     def _can_be_sold(self, units: Decimal, price: Decimal) -> bool:
         """Say whether what is bought, less a commission in coins, is enough for a stop.

@@ -14,7 +14,7 @@ from trading.engine.rules import Rules
 from trading.engine.strategies import STRATEGIES
 from trading.engine.strategies.base import EmaRsiParameters, Strategy
 from trading.engine.types import EngineError
-from trading.models import Interval, Symbol
+from trading.models import FINEST_STEP, Interval, Symbol
 
 # What a bot on paper has where it does not say its capital, in the quote asset.
 PAPER_CAPITAL = Decimal(10_000)
@@ -212,7 +212,7 @@ def _rules(bot: BotConfig, market: str, filters: Filters) -> dict[str, Any]:
         "max_daily_trades": bot.max_daily_trades,
         "max_daily_loss": _ratio(bot.max_daily_loss_perc),
         "daily_target": _ratio(bot.daily_target_perc),
-        "step": filters.step,
+        "step": filters.step or FINEST_STEP,
         "min_units": filters.min_quantity,
         "min_notional": filters.min_notional,
     }

@@ -80,6 +80,8 @@ def test_the_bot_fills_as_the_backtester_does(
             (position.realized_pnl, record.pnl),
         ):
             assert abs(found - expected) <= D("1e-9") * max(abs(expected), D(1))
+    sizes = [position.entry_quantity for position in closed]
+    assert all(size.as_tuple().exponent == -8 for size in sizes)  # it has no step
     state = BotState.objects.get(pk=bot.pk)
     assert state.last_error_message is None
     assert not Order.objects.filter(status__in=["REJECTED", "LOST"]).exists()
