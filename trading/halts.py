@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -19,6 +19,8 @@ from django.utils import timezone
 
 from bots.models import BotConfig, BotRun, BotState, Status
 from trading.models import Order, Position, TradingHalt
+from trading.notifications.models import Kind
+from trading.notifications.outbox import notify_all
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +48,8 @@ def trading_halt(
 
     ``close`` has their positions closed at the market; otherwise these stay, without a
     stop unless ``keep_protection`` leaves the orders that protect them. Outside of a
-    transaction each batch of bots is stopped for itself. A second halt can say
-    something else about positions than the first.
+    transaction each batch of bots is stopped for itself, and their owners told with
+    it. A second halt can say something else about positions than the first.
     """
     halt = TradingHalt.objects.create(
         halted_at=timezone.now(),
@@ -56,7 +58,21 @@ def trading_halt(
         keeps_protection=keep_protection,
     )
     logger.warning("Trading is halted by %s: %s", by, reason or "no reason given")
-    stopped = _stop_all(BotConfig.objects.all(), close=close)
+    positions = "closed" if close else "kept" if keep_protection else "kept, no stop"
+    payload = {
+        "reason": reason or None,
+        "positions": positions,
+        "halted_at": halt.halted_at,
+    }
+    told: set[int] = set()
+
+    def tell(ids: Sequence[int]) -> None:
+        bots = BotConfig.objects.filter(pk__in=ids)
+        owners = set(bots.values_list("user_id", flat=True)) - told
+        notify_all(users=owners, kind=Kind.TRADING_HALTED, payload=payload)
+        told.update(owners)
+
+    stopped = _stop_all(BotConfig.objects.all(), close=close, tell=tell)
     return Halted(halt=halt, stopped=stopped, positions=list(_open_positions()))
 
 
@@ -101,11 +117,23 @@ def concerned(bots: QuerySet[BotConfig]) -> QuerySet[BotConfig]:
     )
 
 
-def _stop_all(bots: QuerySet[BotConfig], *, close: bool) -> int:
-    """Stop those that are concerned; return how many were switched on."""
-    return sum(
-        _stop(ids, close=close, now=timezone.now()) for ids in _batches(concerned(bots))
-    )
+def _stop_all(
+    bots: QuerySet[BotConfig],
+    *,
+    close: bool,
+    tell: Callable[[Sequence[int]], None] | None = None,
+) -> int:
+    """Stop those that are concerned; return how many were switched on.
+
+    ``tell`` gets the ids of each batch, in its transaction.
+    """
+    stopped = 0
+    for ids in _batches(concerned(bots)):
+        with transaction.atomic():
+            stopped += _stop(ids, close=close, now=timezone.now())
+            if tell is not None:
+                tell(ids)
+    return stopped
 
 
 def _batches(bots: QuerySet[BotConfig]) -> Iterator[list[int]]:
@@ -117,7 +145,6 @@ def _batches(bots: QuerySet[BotConfig]) -> Iterator[list[int]]:
         last = ids[-1]
 
 
-@transaction.atomic
 def _stop(ids: Sequence[int], *, close: bool, now: dt.datetime) -> int:
     # The run before the bot, as runners lock them.
     runs = BotRun.objects.filter(pk__in=ids).order_by("pk")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -40,15 +40,26 @@ def notify(
     Times have a zone, money is Decimal; raises TypeError for a float, ValueError for
     what JSON cannot say.
     """
-    channels = _channels(user, kind)
-    if not channels:
+    notify_all(users=[user.pk], kind=kind, payload=payload, bot_id=bot_id)
+
+
+def notify_all(
+    *,
+    users: Collection[int],
+    kind: Kind,
+    payload: Mapping[str, Value],
+    bot_id: int | None = None,
+) -> None:
+    """Queue the same notification for users, by their keys, as ``notify`` does."""
+    ways = list(_ways(users, kind))
+    if not ways:
         return
     text = encode({name: _plain(value) for name, value in payload.items()}).decode()
     Notification.objects.bulk_create(
         Notification(
-            user=user, bot_config_id=bot_id, kind=kind, channel=channel, payload=text
+            user_id=user, bot_config_id=bot_id, kind=kind, channel=channel, payload=text
         )
-        for channel in channels
+        for user, channel in ways
     )
 
 
@@ -132,23 +143,20 @@ def notifications_retry(
     return given_up.update(given_up_at=None, next_try_at=now)
 
 
-def _channels(user: User, kind: Kind) -> list[Channel]:
-    wanted = (
-        User.objects.filter(pk=user.pk)
-        .values_list(
-            "notification_settings__email_kinds",
-            "notification_settings__webhook_kinds",
-            "webhook__is_active",
-        )
-        .get()
+def _ways(users: Collection[int], kind: Kind) -> Iterator[tuple[int, Channel]]:
+    """Yield who wants this kind, with each channel by which they do."""
+    wanted = User.objects.filter(pk__in=users).values_list(
+        "pk",
+        "notification_settings__email_kinds",
+        "notification_settings__webhook_kinds",
+        "webhook__is_active",
     )
-    *kinds, webhook_is_on = wanted
-    chosen = {
-        channel: default_kinds()[channel] if listed is None else listed
-        for channel, listed in zip(Channel, kinds, strict=True)
-    }
-    ways = {Channel.EMAIL: mail_is_on(), Channel.WEBHOOK: bool(webhook_is_on)}
-    return [way for way, is_open in ways.items() if is_open and kind in chosen[way]]
+    for user, *kinds, webhook_is_on in wanted:
+        is_open = {Channel.EMAIL: mail_is_on(), Channel.WEBHOOK: bool(webhook_is_on)}
+        for channel, listed in zip(Channel, kinds, strict=True):
+            chosen = default_kinds()[channel] if listed is None else listed
+            if is_open[channel] and kind in chosen:
+                yield user, channel
 
 
 def _default_settings(user: User) -> NotificationSettings:

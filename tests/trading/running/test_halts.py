@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal as D
@@ -21,6 +22,8 @@ from tests.trading.engine.bars import real_minutes
 from tests.trading.running.replay import Replay, make_running_bot, replay
 from trading.halts import bots_halt, trading_halt, trading_lift
 from trading.models import Order, PaperOrder, Position, TradingHalt
+from trading.notifications.models import Notification
+from trading.notifications.outbox import webhook_save
 from trading.running.runner import Runner
 
 pytestmark = pytest.mark.django_db
@@ -177,6 +180,27 @@ def test_halt_of_many_bots_takes_few_queries_and_no_runner() -> None:
     assert not BotConfig.objects.filter(is_active=True).exists()
     assert BotState.objects.filter(reason="halted").count() == 900
     assert BotRun.objects.filter(due_at__lte=timezone.now()).count() == 1000
+
+
+def test_owners_of_what_is_halted_are_told_once_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("trading.halts._BATCH", 2)
+    owner, other, idle = (make_user(f"{name}@example.com") for name in "abc")
+    for user in (owner, other, idle):
+        webhook_save(user=user, values={"url": "https://receiver.example.com/"})
+    for user in (owner, owner, other, owner):
+        make_bot(user, is_active=True)
+    make_bot(idle, is_active=False)
+
+    trading_halt(by="admin@example.com", reason="a drill", keep_protection=True)
+
+    told = Notification.objects.filter(kind="trading_halted", channel="webhook")
+    assert {each.user_id for each in told} == {owner.pk, other.pk}
+    assert len(told) == 2
+    payload = json.loads(told[0].payload)
+    at = TradingHalt.objects.get().halted_at.isoformat()
+    assert payload == {"reason": "a drill", "positions": "kept", "halted_at": at}
 
 
 def test_runner_that_comes_up_later_clears_up(running: Running) -> None:
