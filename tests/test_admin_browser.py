@@ -114,6 +114,12 @@ def test_admin_in_a_browser_complains_of_nothing(
             visit(admin_url("changelist", model))
         for row in changed:
             visit(admin_url("change", row))
+        visit(admin_url("delete", rows.trade))
+        visit(admin_url("changelist", type(rows.trade)))
+        page.check("input[name=_selected_action] >> nth=0")
+        page.select_option("select[name=action]", "delete_selected")
+        page.click("button:has-text('Run')")
+        page.wait_for_selector("text=Are you sure")
         visit(admin_url("change", drawn))
         picture = page.locator("svg.picture")
         assert picture.locator("path.price, path.equity, path.drawdown").count() == 3
