@@ -4,7 +4,7 @@
 
 The server is the one of TEST_DATABASE_URL, or else one from a wheel that is started for
 the command and stopped after it; with --no-sync that one does not wait for the disk,
-which takes half the time of tests and would flatter a benchmark. The exit code is the
+which tests have no use for, but a benchmark would be flattered by. The exit code is the
 command's.
 """
 
