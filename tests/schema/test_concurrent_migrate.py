@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -193,3 +195,21 @@ def test_waiter_for_a_file_says_who_holds_it(
         file = Path(f"{empty_database.settings_dict['NAME']}-migrate")
 
         assert "pid " in file.read_text()
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("mode", [0o600, 0o660])
+def test_lock_of_a_file_is_for_those_who_may_open_the_file(
+    mode: int, empty_database: BaseDatabaseWrapper
+) -> None:
+    file = Path(empty_database.settings_dict["NAME"])
+    file.touch()
+    file.chmod(mode)
+    umask = os.umask(0)
+    try:
+        with migration_lock(empty_database, lambda message: None):
+            lock = file.with_name(f"{file.name}-migrate")
+
+            assert stat.S_IMODE(lock.stat().st_mode) == mode
+    finally:
+        os.umask(umask)

@@ -16,10 +16,12 @@ import fcntl
 import os
 import random
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -242,7 +244,10 @@ class _FileLock:
 @contextmanager
 def _file_lock(database: Path, say: Say) -> Iterator[Lock]:
     path = database.with_name(f"{database.name}-migrate")
-    with path.open("a+", encoding="utf-8") as file:
+    # Who may not open the database is not to hold up its migrations.
+    mode = stat.S_IMODE(database.stat().st_mode) if database.exists() else 0o600
+    opener = partial(os.open, mode=mode)
+    with open(path, "a+", encoding="utf-8", opener=opener) as file:
         said = ""
         while True:
             try:
