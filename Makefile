@@ -8,6 +8,9 @@ ifdef PORT
 export BIND ?= 127.0.0.1:$(PORT)
 endif
 
+# Where it is set, each process of the tests would compile the tests for itself.
+export PYTHONDONTWRITEBYTECODE :=
+
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 

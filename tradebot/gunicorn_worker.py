@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 
 from gunicorn.workers import gasgi, gthread  # type: ignore[import-untyped]
@@ -40,6 +41,9 @@ class ThreadWorker(gthread.ThreadWorker):  # type: ignore[misc]
         super().set_accept_enabled(enabled)
         if enabled or self.alive:
             return
+        # Who connects between the last look and the close is reset: the threads that
+        # answer are not to hold this one up in between, each for its 5 ms.
+        sys.setswitchinterval(1e-6)
         for listener in self.sockets:
             accepted = -1
             while accepted != self.nr_conns:
