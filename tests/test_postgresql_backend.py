@@ -1,4 +1,4 @@
-"""The health check of a connection that was kept."""
+"""What the backend adds: the health check of a connection, prepared statements."""
 
 from __future__ import annotations
 
@@ -40,3 +40,32 @@ def test_connection_that_was_closed_is_not_usable() -> None:
 
     assert not connection.is_usable()
     connection.close()
+
+
+def prepared_statements() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        return [statement for (statement,) in cursor.fetchall()]
+
+
+def test_statement_of_a_prepared_cursor_is_planned_once() -> None:
+    connection.close()
+    for number in (1, 2):
+        with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
+            cursor.execute("SELECT %s + 1", [number])
+            assert cursor.fetchone() == (number + 1,)
+
+    assert prepared_statements() == ["SELECT $1 + 1"]
+
+
+def test_prepared_cursor_behind_a_pooler_prepares_nothing() -> None:
+    connection.close()
+    connection.settings_dict["OPTIONS"].pop("prepare_threshold")
+    try:
+        with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]
+            cursor.execute("SELECT %s + 1", [1])
+            assert cursor.fetchone() == (2,)
+        assert prepared_statements() == []
+    finally:
+        connection.close()
+        connection.settings_dict["OPTIONS"]["prepare_threshold"] = 1

@@ -256,6 +256,35 @@ def test_command_without_its_tables_ends_with_one_sentence(tmp_path: Path) -> No
 
 
 @pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("names", "prepares"),
+    [
+        (["DATABASE_URL"], "1"),
+        (["DATABASE_URL", "MIGRATION_DATABASE_URL"], "None"),
+    ],
+)
+def test_statements_are_prepared_unless_there_is_a_pooler(
+    names: list[str], prepares: str
+) -> None:
+    settings = dict.fromkeys(names, "postgres://tradebot:secret@127.0.0.1:1/tradebot")
+    code = (
+        "from tradebot.settings import DATABASES;"
+        "print(DATABASES['default']['OPTIONS'].get('prepare_threshold'))"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(**SECRETS, **settings),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert result.stdout.strip() == prepares
+
+
+@pytest.mark.sqlite
 def test_env_file_unreadable_stops_with_its_path(tmp_path: Path) -> None:
     result = manage("check", **SECRETS, ENV_FILE=str(tmp_path))
     assert result.returncode == 1

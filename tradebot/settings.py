@@ -194,8 +194,8 @@ TRUSTED_PROXIES = env.words(
 BIND = env.text(
     "BIND", default="127.0.0.1:8000", example="0.0.0.0:8000", check=_check_address
 )
-# gthread answers more requests; asgi serves event streams besides.
-WEB_WORKER = env.choice("WEB_WORKER", ("asgi", "gthread"), default="asgi")
+# wsgi answers more requests; asgi serves event streams besides.
+WEB_WORKER = env.choice("WEB_WORKER", ("asgi", "wsgi"), default="asgi")
 WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", default=2)
 # More than people who log in at once: each of them keeps one busy for a while.
 WEB_THREADS = env.integer("WEB_THREADS", default=8)
@@ -331,6 +331,10 @@ MIGRATION_DATABASE = (
     if env.given("MIGRATION_DATABASE_URL")
     else None
 )
+# A pooler's servers keep no statements. Django's own cursors prepare none: this is for
+# DatabaseWrapper.prepared_cursor().
+if MIGRATION_DATABASE is None and DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 1
 # How long a transaction of migrate waits for locks, and how long it is tried again.
 MIGRATION_LOCK_TIMEOUT_MS = env.integer("MIGRATION_LOCK_TIMEOUT_MS", default=50)
 MIGRATION_LOCK_WAIT_S = env.integer("MIGRATION_LOCK_WAIT_S", default=600)

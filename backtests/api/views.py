@@ -56,25 +56,24 @@ class BacktestViewSet(ListMixin[Backtest]):
 
     queryset = Backtest.objects.order_by(F("created_at").desc(nulls_last=True), "-id")
     missing = gettext_lazy("You have no backtest with this id.")
+    serializer_class = BacktestSummarySerializer
     filters = BacktestFilters
     pagination_class = NewestPagination
 
-    def get_serializer_class(self) -> Any:
-        listed = self.action == "list"
-        return BacktestSummarySerializer if listed else BacktestSerializer
+    def answer(self, page: Any) -> Any:
+        return {"status": "success", "data": page}
 
     @extend_schema(
         operation_id="backtest_list",
         responses=forced_singular_serializer(BacktestListAnswer),  # type: ignore[no-untyped-call]
     )
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page = self.page(self.get_queryset())
-        return self.get_paginated_response({"status": "success", "data": page})
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        return super().list(request, *args, **kwargs)
 
     @extend_schema(operation_id="backtest_detail", responses=BacktestDetailAnswer)
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
-        data = self.get_serializer(self.get_object()).data
-        return Response({"status": "success", "data": data})
+        data = BacktestSerializer(self.get_object()).data
+        return Response(self.answer(data))
 
     @extend_schema(
         operation_id="backtest_delete", responses={200: BacktestDeletedAnswer}

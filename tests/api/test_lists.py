@@ -63,6 +63,24 @@ def test_whole_list_is_a_page_of_all(user: User, bot: BotConfig) -> None:
         assert read_json(whole) == read_json(page)
 
 
+def test_first_backtests_are_a_page_of_fifty(api: JSONClient, user: User) -> None:
+    """On PostgreSQL what the server cannot round like Python is left to Python."""
+    second = dt.datetime(2025, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+    for index, number in enumerate([2.675, 1.005, 1e16, -0.001, 0.1 + 0.2] * 11):
+        backtest = make_backtest(user, symbol=ODD_TEXT, total_return=number)
+        backtest.created_at = second + dt.timedelta(microseconds=index * 100)
+        backtest.save()
+
+    first, page = (
+        api.send("GET", f"/backtest/list{query}") for query in ("", "?limit=50")
+    )
+
+    assert len(read(first)["data"]) == 50
+    assert read_json(first.content) == read_json(page.content)
+    assert first.headers["X-Total-Count"] == page.headers["X-Total-Count"] == "55"
+    assert "offset=50" in first.headers["Link"]
+
+
 def read_json(content: bytes) -> Any:
     """Return what is in JSON, with all digits of its numbers."""
     return json.loads(content, parse_float=Decimal)

@@ -1,4 +1,4 @@
-"""Whole lists as JSON that PostgreSQL writes.
+"""Lists by a statement that is composed once, as JSON that PostgreSQL writes.
 
 For a list of some length that is several times as fast as to make values of Python from
 the rows and JSON from the values. The answer is the same, digit by digit.
@@ -6,12 +6,14 @@ the rows and JSON from the values. The answer is the same, digit by digit.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.db import connections, models
 
 from tradebot.api import fields
-from tradebot.api.serializers import Columns
+from tradebot.api.json import encode
+from tradebot.api.serializers import Columns, answer_rows
+from tradebot.postgresql.base import DatabaseWrapper
 
 # As datetime.isoformat() has it: microseconds only where there are some.
 _TIME = """
@@ -26,7 +28,7 @@ _UNKNOWN_ID = -1
 
 
 class OwnedRows:
-    """A statement that answers with all rows of an owner, for ``columns``.
+    """A statement that answers with the rows of an owner, for ``columns``.
 
     ``rows`` are those of ``_UNKNOWN_ID``, in order: the id of another takes its place.
     """
@@ -43,38 +45,58 @@ class OwnedRows:
             f"{_expression(targets.get(path), name)} AS {quote(field)}"
             for (field, (path, _)), name in zip(columns.items(), stored, strict=True)
         )
-        self._sql = (
-            "SELECT count(*), "  # noqa: S608  # names of columns
-            "coalesce(json_agg(row_to_json(answered)), '[]')::text "
-            f"FROM (SELECT {answered} FROM ({inner}) AS stored ({', '.join(stored)})) "
-            "AS answered"
+        # What is left to do when PostgreSQL has written what it can.
+        self._left: Columns = {
+            field: (path, None if _is_time(convert) else convert)
+            for field, (path, convert) in columns.items()
+        }
+        left = [path for path, convert in self._left.values() if convert]
+        self._whole = not left
+        self.is_exact = not any(
+            targets[path].target.get_db_converters(connections[self._using])
+            for path in left
         )
+        """Whether what is read is what models would have."""
+        self._sql = f"SELECT {answered} FROM ({inner}) AS stored ({', '.join(stored)})"  # noqa: S608  # names of columns
+        if self._whole:
+            self._sql = (
+                "SELECT count(*), "  # noqa: S608  # the same
+                "coalesce(json_agg(row_to_json(answered)), '[]')::text "
+                f"FROM ({self._sql}) AS answered"
+            )
 
-    def read(self, owner_id: int) -> tuple[int, str]:
+    def read(self, owner_id: int) -> tuple[int, bytes]:
         """Return how many rows the owner has, and all of them as JSON."""
         parameters = [
             owner_id if value == _UNKNOWN_ID else value for value in self._parameters
         ]
-        with connections[self._using].cursor() as cursor:
+        connection = cast(DatabaseWrapper, connections[self._using])
+        with connection.prepared_cursor() as cursor:
             cursor.execute(self._sql, parameters)
-            count, content = cursor.fetchone()
-        return count, content
+            rows = cursor.fetchall()
+        if self._whole:
+            [(count, content)] = rows
+            return count, content.encode()
+        return len(rows), encode(answer_rows(self._left, rows))
 
 
 def owned_rows(
-    columns: Columns, rows: models.QuerySet[Any], owner: str
+    columns: Columns, rows: models.QuerySet[Any], owner: str, most: int | None
 ) -> OwnedRows | None:
-    """Return the statement for the rows of an owner, whose id is at ``owner``.
+    """Return the statement for the first ``most`` rows of an owner, for None of all.
 
-    None where PostgreSQL cannot write what the API answers.
+    ``owner`` is the path to their id. Returns None where the database is not PostgreSQL
+    or models read more from a column than it holds, as of JSON.
     """
     if connections[rows.db].vendor != "postgresql":
         return None
+    statement = OwnedRows(columns, rows.filter(**{owner: _UNKNOWN_ID})[:most])
+    return statement if statement.is_exact else None
+
+
+def _is_time(convert: Any) -> bool:
     times = fields.UTCDateTimeField.to_representation
-    for _, convert in columns.values():
-        if convert is not None and getattr(convert, "__func__", None) is not times:
-            return None
-    return OwnedRows(columns, rows.filter(**{owner: _UNKNOWN_ID}))
+    return getattr(convert, "__func__", None) is times
 
 
 def _expression(column: Any, name: str) -> str:

@@ -53,13 +53,24 @@ class HeaderPagination(BasePagination):
         return window.validated_data["limit"], window.validated_data["offset"]
 
     def get_paginated_response(self, data: Any) -> Response:
+        return Response(data, headers=self._headers())
+
+    def first_headers(self, request: Request, count: int) -> dict[str, str]:
+        """Return the headers of a list of ``count`` objects of which no page was asked
+        for.
+        """
+        self.url, self.count = request.build_absolute_uri(), count
+        self.limit, self.offset = self.default_limit, 0
+        return self._headers()
+
+    def _headers(self) -> dict[str, str]:
         headers = {"X-Total-Count": str(self.count)}
         if links := self._links():
             headers["Link"] = ", ".join(
                 f'<{replace_query_param(self.url, "offset", str(offset))}>; rel="{rel}"'
                 for rel, offset in links.items()
             )
-        return Response(data, headers=headers)
+        return headers
 
     def _links(self) -> dict[str, int]:
         """Return the offsets of the pages that a client may go on to."""

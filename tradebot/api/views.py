@@ -10,6 +10,7 @@ from django.db import models
 from django.http import Http404, HttpResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
+from msgspec import Raw
 from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import BasePagination
@@ -19,7 +20,7 @@ from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.views import APIView as RestAPIView
 from rest_framework.viewsets import GenericViewSet
 
-from tradebot.api.json import ExactJSONRenderer
+from tradebot.api.json import ExactJSONRenderer, encode
 from tradebot.api.json_rows import OwnedRows, owned_rows
 from tradebot.api.pagination import HeaderPagination
 from tradebot.api.serializers import ModelSerializer, answer_rows
@@ -85,22 +86,30 @@ class ListMixin(OwnedViewSet[Model]):
     """What the query may ask for: validated fields, whose sources are look-ups."""
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        whole = self.pagination_class is HeaderPagination and not request.query_params
-        if whole and (statement := _owned_rows(type(self))):
-            count, content = statement.read(cast(int, request.user.pk))
-            return HttpResponse(
-                content,
-                content_type=ExactJSONRenderer.media_type,
-                headers={"X-Total-Count": str(count)},
-            )
-        page = self.page(self.get_queryset())
-        return self.get_paginated_response(page)
+        statement = None if request.query_params else _owned_rows(type(self))
+        if statement is None:
+            page = self.page(self.get_queryset())
+            return self.get_paginated_response(self.answer(page))
+        count, content = statement.read(cast(int, request.user.pk))
+        paginator = cast(HeaderPagination, self.paginator)
+        if count == paginator.default_limit:  # there may be others
+            count = self.get_queryset().count()
+        return HttpResponse(
+            encode(self.answer(Raw(content))),
+            content_type=ExactJSONRenderer.media_type,
+            headers=paginator.first_headers(request, count),
+        )
+
+    def answer(self, page: Any) -> Any:
+        """Return what is answered where the list is ``page``."""
+        return page
 
     def page(self, queryset: models.QuerySet[Model]) -> Any:
         """Return what the query asks for of these objects, as the serializer would."""
-        query = self.request.query_params.items()
+        query = self.request.query_params
         if self.filters is not None and query:
-            asked = self.filters(data={name: text for name, text in query if text})
+            given = {name: text for name, text in query.items() if text}
+            asked = self.filters(data=given)
             asked.is_valid(raise_exception=True)
             queryset = queryset.filter(**asked.validated_data)
         serializer = cast(type[ModelSerializer[Model]], self.get_serializer_class())
@@ -116,11 +125,14 @@ class ListMixin(OwnedViewSet[Model]):
 
 @cache
 def _owned_rows(view: type[ListMixin[Any]]) -> OwnedRows | None:
+    if view.get_queryset is not OwnedViewSet.get_queryset:  # not all that they own
+        return None
     serializer = cast(type[ModelSerializer[Any]], view.serializer_class)
     columns = serializer.columns()
     if columns is None:
         return None
-    return owned_rows(columns, cast(Any, view.queryset), view.owner)
+    most = cast(type[HeaderPagination], view.pagination_class).default_limit
+    return owned_rows(columns, cast(Any, view.queryset), view.owner, most)
 
 
 class CRUDViewSet(

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import select
+from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
+
+
+class _PreparedCursor(psycopg.Cursor[Any]):
+    def execute(self, *arguments: Any, **options: Any) -> _PreparedCursor:
+        return super().execute(*arguments, **options, prepare=True)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -22,3 +30,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
         poll = select.poll()  # takes file descriptors that select() does not
         poll.register(self.connection.fileno(), select.POLLIN)
         return not poll.poll(0)
+
+    def prepared_cursor(self) -> CursorWrapper:
+        """Return a cursor whose statements the server parses and plans but once.
+
+        For long statements that are asked for often. Their columns have to keep their
+        types, or the plan is refused after a migration. Behind a pooler, whose servers
+        do not keep statements, it is a cursor like others.
+        """
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            cursor: CursorWrapper = self._prepare_cursor(  # type: ignore[attr-defined]  # there is one
+                _PreparedCursor(self.connection)
+            )
+            return cursor
