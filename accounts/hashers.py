@@ -45,7 +45,7 @@ _threads = ThreadPoolExecutor(
 )
 
 
-# Those who wait for a hash keep a thread. Two of gthread's stay for other requests;
+# Those who wait for a hash keep a thread. Two of wsgi's stay for other requests;
 # asgi's are made as they are needed.
 _MOST_AT_ONCE = (
     max(settings.WEB_THREADS - 2, 1) if settings.WEB_WORKER != "asgi" else 32

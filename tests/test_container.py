@@ -50,7 +50,7 @@ def test_compose_publishes_the_proxy_only(compose: Any) -> None:
 @pytest.mark.sqlite
 def test_compose_serves_streams_where_they_hold_no_thread(compose: Any) -> None:
     web, stream = compose["services"]["web"], compose["services"]["stream"]
-    assert web["environment"]["WEB_WORKER"] == "gthread"
+    assert web["environment"]["WEB_WORKER"] == "wsgi"
     assert "command" not in web  # so it migrates
     assert stream["environment"]["WEB_WORKER"] == "asgi"
     assert stream["command"] == ["gunicorn", "-c", "tradebot/gunicorn_config.py"]

@@ -83,10 +83,15 @@ def test_entrypoint_migrates_and_serves_then_starts_again(
 
 @pytest.mark.long
 @pytest.mark.postgresql
+@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
 def test_entrypoint_at_sigterm_answers_the_request_in_flight(
-    tmp_path: Path, empty_database: BaseDatabaseWrapper
+    kind: str, tmp_path: Path, empty_database: BaseDatabaseWrapper
 ) -> None:
-    settings = {**SETTINGS, "DATABASE_URL": database_url(empty_database)}
+    settings = {
+        **SETTINGS,
+        "DATABASE_URL": database_url(empty_database),
+        "WEB_WORKER": kind,
+    }
     with serving(tmp_path, COMMAND, **settings) as server:
         head, body = log_in_request(server, "nobody@example.com", "wrong")
         address = ("127.0.0.1", server.port)
@@ -102,7 +107,7 @@ def test_entrypoint_at_sigterm_answers_the_request_in_flight(
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("kind", ["asgi", "gthread"])
+@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
 def test_server_at_sigterm_answers_all_who_have_connected(
     kind: str, tmp_path: Path, migrated_database: BaseDatabaseWrapper
 ) -> None:

@@ -96,7 +96,7 @@ def test_streams_and_requests_go_where_they_are_served(tmp_path: Path) -> None:
     for folder in folders:
         folder.mkdir()
     with (
-        serving(folders[0], GUNICORN, WEB_WORKER="gthread", **settings) as web,
+        serving(folders[0], GUNICORN, WEB_WORKER="wsgi", **settings) as web,
         serving(folders[1], GUNICORN, WEB_WORKER="asgi", **settings) as stream,
         nginx(folders[2], web, stream) as port,
     ):

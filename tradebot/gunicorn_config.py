@@ -48,8 +48,11 @@ if WEB_WORKER == "asgi":
     worker_class = "tradebot.gunicorn_worker.ASGIWorker"
 else:
     wsgi_app = "tradebot.wsgi"
-    worker_class = "tradebot.gunicorn_worker.ThreadWorker"
+    worker_class = "tradebot.gunicorn_worker.WSGIWorker"
     threads = WEB_THREADS
+    # A socket for each worker, among which the system shares out who connects: at one
+    # for all, whichever worker wakes first would take most of them.
+    reuse_port = not BIND.startswith("unix:")
 # As long as the proxy takes them, which tells better than gunicorn what is wrong.
 limit_request_line = 8190  # bytes, the most that gunicorn takes
 # Requests in flight at a SIGTERM may end; compose waits longer than this.

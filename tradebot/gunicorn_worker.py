@@ -1,11 +1,22 @@
-"""The workers of gunicorn: its own, but for how they end."""
+"""The workers of gunicorn: how requests are read, answered and brought to an end."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import select
 import sys
+import threading
+import time
 from contextlib import suppress
+from typing import Any
 
-from gunicorn.workers import gasgi, gthread  # type: ignore[import-untyped]
+from django.http import StreamingHttpResponse
+from granian._futures import _new_cbscheduler
+from granian._granian import SocketHolder, WorkerSignal
+from granian._granian import WSGIWorker as Granian
+from granian.http import HTTP1Settings
+from gunicorn.workers import base, gasgi  # type: ignore[import-untyped]
 
 from tradebot.signals import server_closing
 
@@ -30,23 +41,83 @@ class ASGIWorker(gasgi.ASGIWorker):  # type: ignore[misc]
         await super()._shutdown()
 
 
-class ThreadWorker(gthread.ThreadWorker):  # type: ignore[misc]
-    """gunicorn's own, which would leave those without an answer who connect at its end.
+class WSGIWorker(base.Worker):  # type: ignore[misc]
+    """Answers in threads, with the HTTP of Granian, which is Rust.
 
-    It stops to accept at once, but closes its sockets when all is answered: until then
-    clients connect, and are reset then.
+    gunicorn's own threads take as long to read a request, to hand it on and to write
+    the answer as Django does to make it. Granian's server has no hooks like those of
+    gunicorn_config.py; of it, this uses what its own workers are made of, which is why
+    requirements.txt names a version and nothing newer.
     """
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        super().set_accept_enabled(enabled)
-        if enabled or self.alive:
+    def run(self) -> None:
+        (listener,) = self.sockets
+        listener.sock.setblocking(False)
+        stop, ended = WorkerSignal(), threading.Event()
+        stop.add_cb(ended.set)
+        unix = isinstance(listener.cfg_addr, str)
+        # A copy, which it closes at once when it shall stop.
+        copy = SocketHolder(os.dup(listener.fileno()), unix, self.cfg.backlog)
+        server = Granian(
+            self.age,
+            (None, copy),
+            None,  # no channel to a server of Granian
+            1,  # thread for HTTP, without the GIL
+            1,  # thread for files, of which it serves none
+            self.cfg.threads,
+            30,  # seconds after which an idle thread ends
+            self.cfg.worker_connections,
+            "1",
+            HTTP1Settings(),
+            None,  # no HTTP/2
+            None,  # no files
+            *(False, None, None, None, "tls1.3", None, [], False),  # no TLS
+            (None, None),  # no metrics
+        )
+        loop = asyncio.new_event_loop()  # asked for, but not used for WSGI
+        answer = _new_cbscheduler(loop, self._answer, impl_asyncio=True)
+        (server.serve_str_uds if unix else server.serve_str)(answer, loop, stop)
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            if select.select([self.PIPE[0]], [], [], 1)[0]:
+                os.read(self.PIPE[0], 4096)  # which signals write to
+        listener.close()
+        stop.set()
+        until = time.monotonic() + self.cfg.graceful_timeout
+        while not ended.wait(0.1) and time.monotonic() < until:
+            self.notify()
+
+    def _answer(self, request: Any, scope: dict[str, Any]) -> None:
+        started: list[Any] = []
+
+        def start_response(status: str, headers: Any, _: Any = None) -> None:
+            started[:] = int(status[:3]), headers
+
+        content = self.wsgi(_ENVIRON | scope, start_response)
+        if content.streaming:
+            request.response_iter(*started, _Chunks(content))
             return
-        # Who connects between the last look and the close is reset: the threads that
-        # answer are not to hold this one up in between, each for its 5 ms.
-        sys.setswitchinterval(1e-6)
-        for listener in self.sockets:
-            accepted = -1
-            while accepted != self.nr_conns:
-                accepted = self.nr_conns
-                self.accept(listener)
-            listener.close()
+        try:
+            request.response_bytes(*started, b"".join(content))
+        finally:
+            content.close()
+
+
+# What does not differ between requests.
+_ENVIRON = {
+    "SCRIPT_NAME": "",
+    "wsgi.errors": sys.stderr,
+    "wsgi.input_terminated": True,
+    "wsgi.multiprocess": True,
+    "wsgi.multithread": True,
+    "wsgi.run_once": False,
+    "wsgi.version": (1, 0),
+}
+
+
+class _Chunks:
+    """What Granian iterates over: it looks for ``__next__`` and ``close`` alone."""
+
+    def __init__(self, content: StreamingHttpResponse) -> None:
+        self.__next__ = iter(content).__next__
+        self.close = content.close

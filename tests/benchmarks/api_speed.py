@@ -173,7 +173,7 @@ def memory_mb(server: Server) -> float:
 
 
 @contextmanager
-def server(url: str, workers: int, kind: str = "gthread") -> Iterator[Server]:
+def server(url: str, workers: int, kind: str = "wsgi") -> Iterator[Server]:
     settings = {
         **SECRETS,
         "DATABASE_URL": url,

@@ -94,7 +94,7 @@ def main() -> None:
         token = token_issue(user=user, remember=False, now=timezone.now())
         url = database_url(connection)
         with (
-            server(url, 1, "gthread") as web,
+            server(url, 1, "wsgi") as web,
             server(url, 1, "asgi") as stream,
         ):
             for name, one in (("threads", web), ("ASGI", stream)):
