@@ -6,7 +6,7 @@ One worker of gunicorn with the settings it has by default, on PostgreSQL, and n
 backtests, which would begin meanwhile. Four connections log in, each as a user of its
 own, with bcrypt at the cost of the product; a fifth asks ``/health`` twenty times a
 second. Prints the waits of that one and the log-ins in a second; the environment's
-WEB_THREADS and PASSWORD_HASHER are handed on.
+WEB_WORKER, WEB_THREADS and PASSWORD_HASHER are handed on.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def main() -> None:
             "BACKTEST_WORKERS": "0",
             **{
                 name: os.environ[name]
-                for name in ("WEB_THREADS", "PASSWORD_HASHER")
+                for name in ("WEB_WORKER", "WEB_THREADS", "PASSWORD_HASHER")
                 if name in os.environ
             },
         }
