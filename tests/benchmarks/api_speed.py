@@ -1,13 +1,16 @@
 """How fast the API answers, beside the FastAPI program that it replaces.
 
+    .venv/bin/python -m pip install -r tests/benchmarks/requirements.txt
     python -m tests.with_postgres python -m tests.benchmarks.api_speed [SECONDS]
 
-Real gunicorn servers with one and with two workers on PostgreSQL; a user with 25 bots,
-500 trades and 40 backtests that hold 1.5 MB of JSON; 16 connections that ask again as
-soon as they are answered. Prints requests per second, the median and the 99th
-percentile of the waits, and the memory of a worker. The figures of the old program
-were measured in the same way, with uvloop, on another machine of the same size: it is
-not here to be measured anew.
+Real servers with one and with two workers on PostgreSQL; a user with 25 bots, 500
+trades and 40 backtests that hold 1.5 MB of JSON; 16 connections that ask again as soon
+as they are answered. Prints requests per second, the median and the 99th percentile of
+the waits, and the memory of a worker.
+
+The figures of the old program were measured in the same way, with uvloop, on another
+machine of the same size: it is not here to be measured anew. What is, one route after
+the other in the same minute, is a program of the same parts (``fastapi_peer``).
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ from accounts.tokens import token_issue  # noqa: E402
 from bots.models import BotConfig  # noqa: E402
 from tests.databases import scratch_database  # noqa: E402
 from tests.factories import make_backtest, make_bot, make_trade, make_user  # noqa: E402
-from tests.processes import SECRETS, Server, database_url, serving  # noqa: E402
+from tests.processes import SECRETS, Server, database_url, free_port, serving  # noqa: E402
 
 CONNECTIONS = 16
 WORKERS = (1, 2)
@@ -175,21 +178,38 @@ def memory_mb(server: Server) -> float:
 @contextmanager
 def server(url: str, workers: int, kind: str = "wsgi") -> Iterator[Server]:
     settings = {
-        **SECRETS,
-        "DATABASE_URL": url,
         "HTTPS_ONLY": "false",
         "WEB_CONCURRENCY": str(workers),
         "WEB_WORKER": kind,
     }
     gunicorn = str(Path(sys.executable).parent / "gunicorn")
     command = [gunicorn, "-c", "tradebot/gunicorn_config.py"]
+    with _serving(url, command, **settings) as running:
+        running.get("/health")
+        yield running
+        running.stop()
+
+
+@contextmanager
+def peer(url: str, workers: int) -> Iterator[Server]:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "tests.benchmarks.fastapi_peer:app"]
+    command += ["--no-access-log", "--loop", "uvloop", "--http", "httptools"]
+    command += ["--workers", str(workers), "--port", str(port)]
+    with _serving(url, command) as running:
+        running.port = port
+        running.get("/health")
+        yield running
+
+
+@contextmanager
+def _serving(url: str, command: list[str], **settings: str) -> Iterator[Server]:
+    settings |= {**SECRETS, "DATABASE_URL": url}
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder), command, **settings) as running,
     ):
-        running.get("/health")
         yield running
-        running.stop()
 
 
 def main() -> None:
@@ -203,21 +223,30 @@ def main() -> None:
             cursor.execute("VACUUM ANALYZE")
         connections["default"] = default
         token = token_issue(user=user, remember=False, now=timezone.now())
+        url = database_url(connection)
         for index, workers in enumerate(WORKERS):
-            with server(database_url(connection), workers) as running:
-                idle = memory_mb(running)
+            with server(url, workers) as ours, peer(url, workers) as other:
+                idle = memory_mb(ours)
                 for name, (path, old) in PATHS.items():
-                    ask(running.port, path, token, 1)
-                    speed = ask(running.port, path, token, seconds)
+                    speed, beside = (
+                        measure(running, path, token, seconds)
+                        for running in (ours, other)
+                    )
                     sys.stdout.write(
                         f"{workers} worker(s), {name:14} {speed}   old program "
-                        f"{old[index]:4}/s: {speed.rate / old[index]:5.1f} ×\n"
+                        f"{old[index]:4}/s: {speed.rate / old[index]:5.1f} ×   "
+                        f"FastAPI {beside}: {speed.rate / beside.rate:5.1f} ×\n"
                     )
                     sys.stdout.flush()
                 sys.stdout.write(
-                    f"memory of a worker: {idle:.0f} MB idle, {memory_mb(running):.0f} "
+                    f"memory of a worker: {idle:.0f} MB idle, {memory_mb(ours):.0f} "
                     f"MB after; old program {OLD_MEMORY_MB[0]} and {OLD_MEMORY_MB[1]}\n"
                 )
+
+
+def measure(running: Server, path: str, token: str, seconds: float) -> Speed:
+    ask(running.port, path, token, 1)
+    return ask(running.port, path, token, seconds)
 
 
 if __name__ == "__main__":
