@@ -98,7 +98,10 @@ def test_log_in_with_wrong_credentials_does_not_say_which(
 @pytest.mark.alike
 @pytest.mark.parametrize(
     ("password", "password_hash"),
-    [(OLD_PASSWORD, OLD_HASH), (LONG_PASSWORD, LONG_HASH)],
+    [
+        (OLD_PASSWORD, OLD_HASH),
+        pytest.param(LONG_PASSWORD, LONG_HASH, marks=pytest.mark.long),
+    ],
     ids=["usual", "longer than 72 bytes"],
 )
 def test_log_in_with_a_hash_of_the_old_program_leaves_it_as_it_is(

@@ -135,6 +135,7 @@ def converse(command: list[str], answers: list[tuple[str, str]], **env: str) -> 
     return shown
 
 
+@pytest.mark.long
 @pytest.mark.alike
 def test_superuser_at_a_terminal_is_asked_for_address_and_password_only(
     migrated_database: BaseDatabaseWrapper,

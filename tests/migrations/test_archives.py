@@ -86,6 +86,7 @@ def test_unknown_revision_is_refused_with_those_that_there_are(
         run(empty_database, "migrate", "abcd1")
 
 
+@pytest.mark.long
 def test_rows_whose_owner_was_deleted_meanwhile_stay_in_their_archive(
     filled: Pairs,
 ) -> None:

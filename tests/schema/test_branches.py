@@ -95,6 +95,7 @@ def checkout(empty_database: BaseDatabaseWrapper, tmp_path: Path) -> Checkout:
     return Checkout(tmp_path, url)
 
 
+@pytest.mark.long
 @pytest.mark.alike
 def test_branches_stop_the_program_until_they_are_merged(
     checkout: Checkout, tmp_path: Path

@@ -87,17 +87,20 @@ def test_clean_data_has_nothing_to_repair_and_is_read_once_for_a_rule(
     assert len(conditions) == len(set(conditions))
 
 
+IN_EACH_RUN = {"bot_configs.user_id", "users_email_lower", "backtests.parameters.jsonb"}
+
+
 @pytest.mark.parametrize(
     "rule",
     [
-        *list(BREAKS)[:2],
-        "bot_configs.user_id",
-        *(
-            pytest.param(name, marks=pytest.mark.long)
-            for name in list(BREAKS)[2:]
-            if name != "bot_configs.user_id"
-        ),
-        *(pytest.param(name, marks=if_postgresql) for name in JSON_BREAKS),
+        pytest.param(
+            name,
+            marks=[
+                *([] if name in IN_EACH_RUN else [pytest.mark.long]),
+                *([if_postgresql] if name in JSON_BREAKS else []),
+            ],
+        )
+        for name in [*BREAKS, *JSON_BREAKS]
     ],
 )
 def test_broken_rule_is_told_and_repaired(

@@ -226,6 +226,7 @@ def test_invalid_index_that_a_migration_builds_or_drops_is_not_in_the_way(
         ]
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_times_of_a_zone_are_taken_as_the_setting_says(
     empty_database: BaseDatabaseWrapper, roles: Roles

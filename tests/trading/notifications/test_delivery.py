@@ -562,6 +562,7 @@ def test_once_delivers_what_is_due_and_ends(
     assert len(server.received) == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_queued")
 def test_table_that_is_away_for_a_while_is_waited_for(
     migrated_database: BaseDatabaseWrapper, server: Receiver
