@@ -70,3 +70,48 @@ def test_others_pass_while_a_run_waits_and_it_goes_on_afterwards(url: str) -> No
 
     assert passed > 100
     assert [result.returncode for result in results] == [0]  # type: ignore[attr-defined]
+
+
+@contextmanager
+def vacuumed(url: str) -> Iterator[int]:
+    """Have the server vacuum the table, slower than any test; yield the process id."""
+    slow = "autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1"
+    often = "autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")  # without a bot
+        connection.execute(
+            "INSERT INTO trades (bot_config_id, user_id, symbol, side, order_type, "
+            "price, quantity_filled, quote_quantity_filled) "
+            "SELECT 1, 1, 'BTCUSDT', 'BUY', 'MARKET', 1, 1, 1 "
+            "FROM generate_series(1, 50000)"
+        )
+        connection.execute("DELETE FROM trades")
+        connection.execute(f"ALTER TABLE trades SET ({slow}, {often})")
+        connection.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
+        connection.execute("SELECT pg_reload_conf()")
+        try:
+            until = time.monotonic() + 100
+            pid = None
+            while pid is None and time.monotonic() < until:
+                time.sleep(0.1)
+                pid = connection.execute(
+                    "SELECT pid FROM pg_stat_progress_vacuum "
+                    "WHERE relid = 'trades'::regclass"
+                ).fetchone()
+            assert pid, "the server has not begun"
+            yield pid[0]
+        finally:
+            connection.execute("ALTER SYSTEM RESET autovacuum_naptime")
+            connection.execute("SELECT pg_reload_conf()")
+
+
+@pytest.mark.long
+def test_autovacuum_is_stopped_where_the_run_may(url: str) -> None:
+    with vacuumed(url) as pid:
+        began = time.monotonic()
+        result = manage("migrate", **SECRETS, DATABASE_URL=url)
+        took = time.monotonic() - began
+
+    assert result.returncode == 0, result.stderr
+    assert f"Stopped the autovacuum of pid {pid}, which starts anew" in result.stdout
+    assert took < 30

@@ -65,6 +65,8 @@ def with_retries(
                 raise
             waited = time.monotonic() - began
             tables = tables_of()
+            for pid in _stop_autovacuum(connection, tables):
+                say(f"  Stopped the autovacuum of pid {pid}, which starts anew later.")
             blockers = _blockers(connection, tables)
             named = "; ".join(blockers) or "sessions that have ended since"
             if waited > settings.MIGRATION_LOCK_WAIT_S:
@@ -79,6 +81,35 @@ def with_retries(
 
 def _listed(tables: frozenset[str]) -> str:
     return ", ".join(sorted(tables)) or "a lock"
+
+
+def _stop_autovacuum(
+    connection: BaseDatabaseWrapper, tables: frozenset[str]
+) -> list[int]:
+    """Ask the autovacuums of these tables to end; return their process ids.
+
+    They make way by themselves only for who waits as long as deadlock_timeout, with all
+    others behind. One that prevents a wraparound is left alone. Only a superuser may
+    ask; anybody else waits for their end.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT pid, pg_cancel_backend(pid) FROM (
+                SELECT DISTINCT a.pid
+                FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                WHERE l.granted AND l.locktype = 'relation'
+                  AND a.backend_type = 'autovacuum worker'
+                  AND a.query NOT LIKE '%%(to prevent wraparound)'
+                  AND a.datname = current_database()
+                  AND l.relation = ANY (
+                    SELECT to_regclass(quote_ident(t)) FROM unnest(%s::text[]) t)
+            ) AS vacuums
+            WHERE (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+            """,
+            [sorted(tables)],
+        )
+        return [pid for pid, asked in cursor.fetchall() if asked]
 
 
 def _blockers(connection: BaseDatabaseWrapper, tables: frozenset[str]) -> list[str]:
