@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tests.processes import SECRETS, database_url, free_port, manage
+from tradebot.postgresql.base import DatabaseWrapper
 from tradebot.schema.pooler import TransactionPoolerError
 
 PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin")
@@ -107,3 +109,32 @@ def test_migrate_through_a_session_pooler_works(
         result = manage("migrate", **SECRETS, DATABASE_URL=url)
 
     assert result.returncode == 0, result.stderr
+
+
+def test_prepared_statement_that_the_pooler_has_left_behind_is_done_without(
+    migrated_database: BaseDatabaseWrapper,
+) -> None:
+    with pooling(migrated_database, "transaction", 2) as url:
+        pooled = {
+            **migrated_database.settings_dict,
+            "HOST": "127.0.0.1",
+            "PORT": str(urlsplit(url).port),
+            "NAME": "pooled",
+            "USER": "anyone",
+            "PASSWORD": "",
+        }
+        ours, other = (DatabaseWrapper(pooled, alias) for alias in ("ours", "other"))
+
+        def ask() -> int:
+            with ours.prepared_cursor() as cursor:
+                cursor.execute("SELECT %s + 1", [1])
+                return int(cursor.fetchone()[0])
+
+        assert ask() == 2
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")  # on the server that ours was on
+            assert ask() == 2
+            assert ours.connection.prepare_threshold is None
+            assert ask() == 2
+        ours.close()
+        other.close()

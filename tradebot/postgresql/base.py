@@ -8,11 +8,20 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
+from psycopg.errors import DuplicatePreparedStatement, InvalidSqlStatementName
+from psycopg.pq import TransactionStatus
 
 
 class _PreparedCursor(psycopg.Cursor[Any]):
     def execute(self, *arguments: Any, **options: Any) -> _PreparedCursor:
-        return super().execute(*arguments, **options, prepare=True)
+        try:
+            return super().execute(*arguments, **options, prepare=True)
+        except (InvalidSqlStatementName, DuplicatePreparedStatement):
+            # A pooler of which the settings do not know has changed the server.
+            if self.connection.info.transaction_status != TransactionStatus.IDLE:
+                raise
+            self.connection.prepare_threshold = None
+            return super().execute(*arguments, **options)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -36,7 +45,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         For long statements that are asked for often. Their columns have to keep their
         types, or the plan is refused after a migration. Behind a pooler, whose servers
-        do not keep statements, it is a cursor like others.
+        do not keep statements, it is a cursor like others: from the start where the
+        settings name the server behind it, else from the first that is not there.
         """
         self.close_if_health_check_failed()
         self.ensure_connection()
