@@ -28,6 +28,7 @@ def _tested_blocks() -> str:
     return "".join(blocks)
 
 
+@pytest.mark.alike
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_walk_from_register_to_a_stored_trade_runs_as_written(
     tmp_path: Path, empty_database: BaseDatabaseWrapper

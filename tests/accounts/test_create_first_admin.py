@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from accounts.management.commands.create_first_admin import generate_password
 from accounts.models import User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.alike, pytest.mark.django_db]
 
 
 @pytest.fixture(autouse=True)

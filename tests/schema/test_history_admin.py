@@ -17,7 +17,7 @@ from tests.admin_data import admin_url, cells_of, client_of, make_staff, make_su
 from tradebot.models import Action, Event, SchemaEvent
 from tradebot.schema.history import TABLE, Entry, History
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.alike, pytest.mark.django_db]
 
 LIST = admin_url("changelist", SchemaEvent)
 BAR = r'<svg width="120" height="10" aria-hidden="true"><rect width="([\d.]+)"'
