@@ -48,6 +48,26 @@ def test_run_that_gives_up_names_who_is_in_the_way(url: str) -> None:
     assert manage("migrate", **SECRETS, DATABASE_URL=url).returncode == 0
 
 
+@pytest.mark.long
+def test_who_holds_a_table_that_is_only_referred_to_is_named(
+    migrated_database: BaseDatabaseWrapper,
+) -> None:
+    """A table that goes takes a foreign key with it, of which the SQL says nothing."""
+    url = database_url(migrated_database)
+    with psycopg.connect(url) as stranger:
+        stranger.execute("SELECT count(*) FROM backtests")
+        result = manage(
+            *("migrate", "backtests", "0010"),
+            **SECRETS,
+            DATABASE_URL=url,
+            MIGRATION_LOCK_WAIT_S="1",
+        )
+        pid = stranger.info.backend_pid
+
+    assert result.returncode == 35
+    assert f"backtest_runs, backtests, users is held by pid {pid}" in result.stderr
+
+
 def test_others_pass_while_a_run_waits_and_it_goes_on_afterwards(url: str) -> None:
     passed = 0
     with reading(url):

@@ -28,7 +28,7 @@ from tradebot.schema.dropped import Archive, find, keep, waiting
 from tradebot.schema.give_back import give_back, parents_first
 from tradebot.schema.history import History
 from tradebot.schema.lean_state import LeanState
-from tradebot.schema.locks import predict
+from tradebot.schema.locks import predict, read_schema
 from tradebot.schema.losses import Loss, columns_after, columns_of, losses
 from tradebot.schema.revisions import MigrationKey
 from tradebot.schema.steps import (
@@ -344,7 +344,18 @@ class MigrationExecutor(django_executor.MigrationExecutor):
             record()
 
     def _retry(self, attempt: Callable[[], None], *steps: AnyStep) -> None:
-        with_retries(self.connection, attempt, partial(_tables, steps), self._say)
+        with_retries(self.connection, attempt, partial(self._tables, steps), self._say)
+
+    def _tables(self, steps: Iterable[AnyStep]) -> frozenset[str]:
+        """Return the tables that the steps lock, as things stand now."""
+        schema = read_schema(self.connection)
+        return frozenset(
+            table
+            for step in steps
+            if not isinstance(step, LiveStep)
+            for statement in statements_of(step)
+            for table in predict(statement, schema).locks
+        )
 
     def _run_alone(self, step: AnyStep) -> None:
         if isinstance(step, LiveStep):
@@ -396,17 +407,6 @@ def chain_loader(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
     for key, squashed in loader.replacements.items():
         loader.graph.remove_replacement_node(key, squashed.replaces)
     return loader
-
-
-def _tables(steps: Iterable[AnyStep]) -> frozenset[str]:
-    """Return the tables that the steps lock."""
-    return frozenset(
-        table
-        for step in steps
-        if not isinstance(step, LiveStep)
-        for statement in statements_of(step)
-        for table in predict(statement).locks
-    )
 
 
 def _run_deferred(schema_editor: Any) -> None:
