@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import select
+import socket
+import struct
 import sys
 import threading
 import time
@@ -81,6 +84,8 @@ class WSGIWorker(base.Worker):  # type: ignore[misc]
             self.notify()
             if select.select([self.PIPE[0]], [], [], 1)[0]:
                 os.read(self.PIPE[0], 4096)  # which signals write to
+        _drop_who_comes(listener.sock)
+        time.sleep(_LINGER_S)
         listener.close()
         stop.set()
         until = time.monotonic() + self.cfg.graceful_timeout
@@ -101,6 +106,32 @@ class WSGIWorker(base.Worker):  # type: ignore[misc]
             request.response_bytes(*started, b"".join(content))
         finally:
             content.close()
+
+
+# How long those who have connected may take to ask: Granian hangs up on silent ones.
+_LINGER_S = 0.5
+
+
+def _drop_who_comes(listener: socket.socket) -> None:
+    """Have the system lose what asks for a connection; those there are stay.
+
+    The client asks again after a second, and by then is refused or at another server.
+    What the socket would still take would be reset when it is closed. Where it is not
+    this worker's alone (a Unix socket), or the system knows no such filter, it is left.
+    """
+    if listener.family == socket.AF_UNIX:
+        return
+    # Drop what has SYN among its flags, byte 13, pass the rest (Linux's filter.rst).
+    program = [(0x30, 0, 0, 13), (0x45, 0, 1, 2), (0x06, 0, 0, 0), (0x06, 0, 0, 65_535)]
+    code = ctypes.create_string_buffer(
+        b"".join(struct.pack("=HBBI", *line) for line in program)
+    )
+    head = struct.pack("HP", len(program), ctypes.addressof(code))
+    with suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, head)
+
+
+_SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
 
 
 # What does not differ between requests.
