@@ -7,11 +7,11 @@ the target, those that a squashed one replaces too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations import executor as django_executor
@@ -347,8 +347,19 @@ class MigrationExecutor(django_executor.MigrationExecutor):
         with_retries(self.connection, attempt, partial(self._tables, steps), self._say)
 
     def _tables(self, steps: Iterable[AnyStep]) -> frozenset[str]:
-        """Return the tables that the steps lock, as things stand now."""
-        schema = read_schema(self.connection)
+        """Return the tables that the steps lock, as things stand now.
+
+        What the SQL alone says, where somebody has a table all for themselves: from
+        PostgreSQL 17 on to read an expression of its constraints waits for them.
+        """
+        schema = None
+        with (
+            suppress(DatabaseError),
+            transaction.atomic(using=self.connection.alias),
+            self.connection.cursor() as cursor,
+        ):
+            cursor.execute(LockBudget().statement())
+            schema = read_schema(self.connection)
         return frozenset(
             table
             for step in steps
