@@ -53,7 +53,8 @@ else:
     # A socket for each worker, among which the system shares out who connects: at one
     # for all, whichever worker wakes first would take most of them.
     reuse_port = not BIND.startswith("unix:")
-# As long as the proxy takes them, which tells better than gunicorn what is wrong.
+# Of asgi: as long as the proxy takes them, which tells better what is wrong. wsgi takes
+# longer ones.
 limit_request_line = 8190  # bytes, the most that gunicorn takes
 # Requests in flight at a SIGTERM may end; compose waits longer than this.
 graceful_timeout = 30

@@ -108,6 +108,8 @@ class WSGIWorker(base.Worker):  # type: ignore[misc]
             content.close()
 
 
+_SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
+
 # How long those who have connected may take to ask: Granian hangs up on silent ones.
 _LINGER_S = 0.5
 
@@ -122,16 +124,18 @@ def _drop_who_comes(listener: socket.socket) -> None:
     if listener.family == socket.AF_UNIX:
         return
     # Drop what has SYN among its flags, byte 13, pass the rest (Linux's filter.rst).
-    program = [(0x30, 0, 0, 13), (0x45, 0, 1, 2), (0x06, 0, 0, 0), (0x06, 0, 0, 65_535)]
+    program = [
+        (0x30, 0, 0, 13),
+        (0x45, 0, 1, 2),
+        (0x06, 0, 0, 0),
+        (0x06, 0, 0, 0xFFFFFFFF),
+    ]
     code = ctypes.create_string_buffer(
         b"".join(struct.pack("=HBBI", *line) for line in program)
     )
     head = struct.pack("HP", len(program), ctypes.addressof(code))
     with suppress(OSError):
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, head)
-
-
-_SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
 
 
 # What does not differ between requests.
