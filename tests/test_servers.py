@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,3 +128,45 @@ def test_file_is_sent_whole(server: Server) -> None:
     _, body = ask_raw(server, get("/static/admin/css/base.css"))
 
     assert body == expected.read_bytes()
+
+
+# Makes a worker slow to begin, in the hook that is named; it tells when it gets there.
+SLOW = """
+import os, pathlib, time
+from tradebot import gunicorn_config
+from tradebot.gunicorn_config import *
+
+def take_time(hook):
+    if hook == os.environ["SLOW"]:
+        pathlib.Path(os.environ["BEGUN"]).touch()
+        time.sleep(0.5)
+
+def post_fork(server, worker):
+    take_time("post_fork")
+    gunicorn_config.post_fork(server, worker)
+
+def post_worker_init(worker):
+    take_time("post_worker_init")
+"""
+
+
+@pytest.mark.parametrize("hook", ["post_fork", "post_worker_init"])
+@pytest.mark.parametrize("worker", ["asgi", "wsgi"])
+def test_worker_that_is_told_to_end_while_it_begins_ends(
+    tmp_path: Path, worker: str, hook: str
+) -> None:
+    """Not after the 30 seconds that requests may take."""
+    config, begun = tmp_path / "slow.py", tmp_path / "begun"
+    config.write_text(SLOW)
+    settings = {**SECRETS, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    settings |= {"WEB_CONCURRENCY": "1", "WEB_WORKER": worker}
+    settings |= {"SLOW": hook, "BEGUN": str(begun)}
+    assert manage("migrate", "--verbosity", "0", **settings).returncode == 0
+    with serving(tmp_path, ["gunicorn", "-c", str(config)], **settings) as server:
+        until = time.monotonic() + 20
+        while not begun.exists():
+            assert time.monotonic() < until, server.log
+            time.sleep(0.05)
+        server.process.send_signal(signal.SIGTERM)
+
+        assert server.process.wait(timeout=15) == 0

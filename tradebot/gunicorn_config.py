@@ -18,6 +18,8 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from tradebot.gunicorn_worker import hold_signals
+
 try:
     from tradebot.settings import (
         BACKTEST_WORKERS,
@@ -208,6 +210,10 @@ def on_exit(server: Any) -> None:
         beside.end()
     if METRICS_TOKEN is not None:
         shutil.rmtree(_figures(), ignore_errors=True)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    hold_signals(server)
 
 
 def when_ready(server: Any) -> None:

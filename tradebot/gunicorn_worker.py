@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -23,11 +24,33 @@ from gunicorn.workers import base, gasgi  # type: ignore[import-untyped]
 
 from tradebot.signals import server_closing
 
+# What tells a worker to end. One that does not run yet would lose it, and hold up the
+# server's end for as long as requests may take: it was forked with the handlers of the
+# server, and uvloop forgets what comes before its loop runs.
+_ENDS = {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT}
+
+
+def hold_signals(server: Any) -> None:
+    """Have a worker that was just forked get these signals once it runs."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    while not server.SIG_QUEUE.empty():  # a copy, and what has come since
+        received = server.SIG_QUEUE.get()
+        if received in _ENDS:
+            os.kill(os.getpid(), received)
+
+
+def _release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+
 
 class ASGIWorker(gasgi.ASGIWorker):  # type: ignore[misc]
     """gunicorn's own, which would wait for event streams before it ends, and reset
     those who have connected at that moment.
     """
+
+    async def _serve(self) -> None:
+        _release_signals()
+        await super()._serve()
 
     def handle_exit_signal(self) -> None:
         super().handle_exit_signal()
@@ -54,6 +77,7 @@ class WSGIWorker(base.Worker):  # type: ignore[misc]
     """
 
     def run(self) -> None:
+        _release_signals()
         (listener,) = self.sockets
         listener.sock.setblocking(False)
         stop, ended = WorkerSignal(), threading.Event()
