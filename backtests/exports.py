@@ -23,12 +23,12 @@ _UNSAFE = re.compile(r"^[^\w]|[^\w.: -]")
 
 
 def daily_csv(backtest: Backtest) -> str:
-    """Return a row for each day with trades; money to six decimal places."""
+    """Return a row for each day on which trades ended; money to six places."""
     return _written(["date", "pnl_usdt", "trades", "capital"], _daily_rows(backtest))
 
 
 def monthly_csv(backtest: Backtest) -> str:
-    """Return a row for each month with trades, in their order."""
+    """Return a row for each month in which trades ended, in their order."""
     results = backtest.monthly_results
     months = results.items() if isinstance(results, dict) else ()
     rows = [

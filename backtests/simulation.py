@@ -80,7 +80,7 @@ def simulate(run: BacktestRun, say: Callable[[float], None]) -> Backtest:
         win_rate=figures.win_rate or 0.0,
         total_fees=figures.total_fees,
         avg_profit=figures.avg_profit or 0.0,
-        daily_results=[day for day in daily_results(result) if day["trades"]],
+        daily_results=daily_results(result),
         monthly_results=monthly_results(result),
         test_mode=str(series.is_synthetic).lower(),
         strategy=values["strategy"],

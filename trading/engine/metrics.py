@@ -52,6 +52,7 @@ class Metrics:
     # for where 95 % of equity buy less.
     effective_risk: float | None
     exits: dict[str, int]  # by reason
+    skipped: dict[str, int]  # signals that were not followed, by the cause
 
 
 def metrics(backtest: BacktestResult) -> Metrics:
@@ -92,6 +93,7 @@ def metrics(backtest: BacktestResult) -> Metrics:
             for reason in Reason
             if (number := np.count_nonzero(trades.reason == reason))
         },
+        skipped={why.name: number for why, number in backtest.skipped.items()},
     )
 
 

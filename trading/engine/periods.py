@@ -1,7 +1,12 @@
-"""Results by UTC day and by month, in the documented JSON shapes."""
+"""Results by UTC day and by month, in the documented JSON shapes.
+
+A trade counts where it ends, as in the list of trades: what it made is money from then
+on. So the results of days add up to that of the run, and so do those of months.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypedDict
 
 import numpy as np
@@ -11,20 +16,18 @@ from trading.engine.candles import Candles
 from trading.engine.types import DAY_MS, Ints
 
 
-class Day(TypedDict):
-    """One UTC day: what it made of equity, in percent, the entries and the equity."""
+class Month(TypedDict):
+    """What the trades that ended in it made of the capital before them, in percent."""
+
+    pnl_pct: float
+    trades: int
+
+
+class Day(Month):
+    """The same of one UTC day, and the capital after it."""
 
     date: str  # YYYY-MM-DD
-    pnl_pct: float
-    trades: int
     capital: float
-
-
-class Month(TypedDict):
-    """One month: what it made of equity, in percent, and the entries."""
-
-    pnl_pct: float
-    trades: int
 
 
 def day_ends(candles: Candles) -> Ints:
@@ -37,52 +40,28 @@ def day_ends(candles: Candles) -> Ints:
 
 
 def daily_results(backtest: BacktestResult) -> list[Day]:
-    """Return every UTC day of a run, idle ones too; figures rounded to 8 places."""
-    ends = day_ends(backtest.candles)
-    days = _labels(backtest.candles, ends, "D")
-    capital = backtest.equity[ends]
-    before = np.append(backtest.equity[0], capital[:-1])
+    """Return the UTC days on which trades ended; figures rounded to 8 places."""
     return [
-        Day(
-            date=day,
-            pnl_pct=round(float(pnl_pct), 8),
-            trades=int(trades),
-            capital=round(float(at_end), 8),
-        )
-        for day, pnl_pct, trades, at_end in zip(
-            days,
-            (capital / before - 1) * 100,
-            _entries_until(backtest, ends),
-            capital,
-            strict=True,
-        )
+        Day(date=day, **made, capital=round(capital, 8))
+        for day, made, capital in _results(backtest, "D")
     ]
 
 
 def monthly_results(backtest: BacktestResult) -> dict[str, Month]:
-    """Return every month of a run by YYYY-MM; its days are compounded."""
-    ends = day_ends(backtest.candles)
-    months = np.array(_labels(backtest.candles, ends, "M"))
-    ends = ends[np.append(months[1:] != months[:-1], True)]
-    capital = backtest.equity[ends]
-    before = np.append(backtest.equity[0], capital[:-1])
-    return {
-        month: Month(pnl_pct=round(float(pnl_pct), 8), trades=int(trades))
-        for month, pnl_pct, trades in zip(
-            _labels(backtest.candles, ends, "M"),
-            (capital / before - 1) * 100,
-            _entries_until(backtest, ends),
-            strict=True,
-        )
-    }
+    """Return the months in which trades ended, by YYYY-MM; rounded to 8 places."""
+    return {month: made for month, made, _ in _results(backtest, "M")}
 
 
-def _labels(candles: Candles, ends: Ints, unit: str) -> list[str]:
-    times = candles.open_time[ends - 1].astype("datetime64[ms]")
-    labels: list[str] = times.astype(f"datetime64[{unit}]").astype(str).tolist()
-    return labels
-
-
-def _entries_until(backtest: BacktestResult, ends: Ints) -> Ints:
-    """Return how many trades were entered in each stretch of bars."""
-    return np.diff(np.searchsorted(backtest.trades.entry_bar, ends), prepend=0)
+def _results(backtest: BacktestResult, unit: str) -> Iterator[tuple[str, Month, float]]:
+    """Yield the date of each day or month with trades, its result, the capital then."""
+    trades = backtest.trades
+    ended = backtest.candles.open_time[trades.exit_bar].astype("datetime64[ms]")
+    dates = ended.astype(f"datetime64[{unit}]")
+    last = np.flatnonzero(np.append(dates[1:] != dates[:-1], len(dates) > 0))
+    before, so_far = float(backtest.equity[0]), 0
+    for trade in last.tolist():
+        capital = float(trades.capital[trade])
+        pnl_pct = round((capital / before - 1) * 100, 8)
+        made = Month(pnl_pct=pnl_pct, trades=trade + 1 - so_far)
+        yield str(dates[trade]), made, capital
+        before, so_far = capital, trade + 1

@@ -145,35 +145,50 @@ def test_bar_of_two_positions_is_held_once() -> None:
     assert metrics(result).exposure == pytest.approx(80)
 
 
-def test_days_and_months_are_those_of_equity_in_the_documented_shape() -> None:
+def test_days_and_months_are_those_in_which_trades_end_in_the_documented_shape() -> (
+    None
+):
     result = year({2: WIN, 31: LOSS}, days=33)  # the 3rd of January and 1st of February
-    days = daily_results(result)
-    assert len(days) == 33
-    assert days[0] == {"date": "2022-01-01", "pnl_pct": 0, "trades": 0, "capital": 1000}
-    assert days[2] == {
-        "date": "2022-01-03",
-        "pnl_pct": 0.134925,
-        "trades": 1,
-        "capital": 1001.34925,
-    }
-    assert (days[31]["date"], days[31]["trades"]) == ("2022-02-01", 1)
-    assert days[31]["capital"] == pytest.approx(1001.34925 - 0.6995)
-    months = monthly_results(result)
-    assert months == {
-        "2022-01": {"pnl_pct": 0.134925, "trades": 1},
-        "2022-02": {"pnl_pct": days[31]["pnl_pct"], "trades": 1},
-    }
-    assert daily_returns(result) * 100 == pytest.approx(
-        [day["pnl_pct"] for day in days]
-    )
-
-
-def test_days_of_hours_end_at_midnight_and_a_part_of_a_day_counts() -> None:
-    result = run([IDLE] * 23 + [WIN] + [IDLE] * 6, [0] * 22 + [1], interval="1h")
-    assert [(day["date"], day["trades"]) for day in daily_results(result)] == [
-        ("2022-01-01", 1),
-        ("2022-01-02", 0),
+    assert daily_results(result) == [
+        {"date": "2022-01-03", "pnl_pct": 0.134925, "trades": 1, "capital": 1001.34925},
+        {
+            "date": "2022-02-01",
+            "pnl_pct": pytest.approx(-0.6995 / 1001.34925 * 100),
+            "trades": 1,
+            "capital": pytest.approx(1001.34925 - 0.6995),
+        },
     ]
+    assert monthly_results(result) == {
+        "2022-01": {"pnl_pct": 0.134925, "trades": 1},
+        "2022-02": {"pnl_pct": daily_results(result)[1]["pnl_pct"], "trades": 1},
+    }
+
+
+def test_trades_count_on_the_day_on_which_they_end() -> None:
+    result = run([IDLE] * 30, [0] * 20 + [1, 0, 0, 0, 0, -1, 1], interval="1h")
+    assert result.trades.entry_bar.tolist() == [21, 27]  # on the 1st and on the 2nd
+    assert result.trades.exit_bar.tolist() == [26, 29]
+    (day,) = daily_results(result)
+    assert (day["date"], day["trades"]) == ("2022-01-02", 2)
+    assert day["capital"] == pytest.approx(result.equity[-1])
+
+
+def test_days_and_months_add_up_to_the_run() -> None:
+    result = run(
+        [WIN, IDLE, LOSS] * 40, [1, 0, -1, 0, 1] * 24, interval="8h", take_profit=None
+    )
+    days, months = daily_results(result), monthly_results(result)
+    for periods in (days, list(months.values())):
+        grown = np.prod([1 + one["pnl_pct"] / 100 for one in periods])
+        assert grown == pytest.approx(result.equity[-1] / 1000)
+        assert sum(one["trades"] for one in periods) == len(result.trades)
+    assert days[-1]["capital"] == pytest.approx(result.equity[-1])
+    assert {day["date"][:7] for day in days} == set(months) > {"2022-01"}
+
+
+def test_run_without_a_trade_has_no_days() -> None:
+    result = run([IDLE] * 4, [])
+    assert (daily_results(result), monthly_results(result)) == ([], {})
 
 
 @pytest.mark.parametrize("interval", ["1h", "8h", "1d"])
@@ -185,12 +200,6 @@ def test_days_end_where_the_date_changes(
     made = candles(*[IDLE] * bars, interval=interval, start_ms=NEW_YEAR_MS + late_ms)
     changes = np.flatnonzero(np.diff(made.open_time // DAY_MS)) + 1
     assert day_ends(made).tolist() == [*changes.tolist(), bars]
-
-
-def test_trades_count_on_the_day_of_their_entry() -> None:
-    result = run([IDLE] * 30, [0] * 20 + [1, 0, 0, 0, 0, -1, 1], interval="1h")
-    assert result.trades.exit_bar.tolist() == [26, 29]
-    assert [day["trades"] for day in daily_results(result)] == [1, 1]
 
 
 def test_records_are_rounded_once_and_have_their_times() -> None:
