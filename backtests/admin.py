@@ -9,13 +9,15 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 import backtests.queue_admin  # noqa: F401
 from backtests.charts import picture_draw, prices_find
 from backtests.models import Backtest
 from backtests.shapes import as_svg
+from backtests.warnings import backtest_warnings
 from tradebot.adminsite.base import NOTHING, RecordAdmin, indented_json
 from tradebot.adminsite.filters import AmountRangeFilter
 from trading.candles import EPOCH
@@ -90,6 +92,7 @@ class BacktestAdmin(RecordAdmin):
                     "win_rate",
                     "total_fees",
                     "avg_profit",
+                    "warnings",
                 )
             },
         ),
@@ -100,11 +103,19 @@ class BacktestAdmin(RecordAdmin):
         ("Trades", {"classes": ("collapse",), "fields": ("trades_text",)}),
         (
             "Record",
-            {"fields": ("engine_version", "fingerprint", "created_at", "updated_at")},
+            {
+                "fields": (
+                    *("engine_version", "filters_text", "candles_text", "fingerprint"),
+                    *("created_at", "updated_at"),
+                )
+            },
         ),
     )
     readonly_fields = (
         "picture",
+        "warnings",
+        "filters_text",
+        "candles_text",
         "metrics_text",
         "parameters_text",
         "monthly_results_text",
@@ -129,6 +140,18 @@ class BacktestAdmin(RecordAdmin):
             return NOTHING
         lost = "" if prices else _LOST
         return format_html("{}{}", lost, as_svg(drawn))
+
+    def warnings(self, backtest: Backtest) -> str:
+        told = backtest_warnings(backtest)
+        return format_html_join(mark_safe("<br>"), "{}", ([one] for one in told))
+
+    @admin.display(description="filters of the exchange")
+    def filters_text(self, backtest: Backtest) -> str:
+        return indented_json(backtest.filters)
+
+    @admin.display(description="candles")
+    def candles_text(self, backtest: Backtest) -> str:
+        return indented_json(backtest.candles)
 
     @admin.display(description="figures")
     def metrics_text(self, backtest: Backtest) -> str:

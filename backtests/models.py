@@ -45,10 +45,12 @@ class Backtest(models.Model):
     win_rate = models.FloatField()
     total_fees = models.FloatField()
     avg_profit = models.FloatField("average profit")
+    # Of the days and months in which trades ended:
     # [{"date", "pnl_pct", "trades", "capital"}] and {"YYYY-MM": {"pnl_pct", "trades"}}
     daily_results = models.JSONField(null=True, blank=True)
     monthly_results = models.JSONField(null=True, blank=True)
-    # "true" where the user had no usable API key; text, as documented.
+    # "true" where the candles were made up; of the old program, where the user had no
+    # usable API key. Text, as documented.
     test_mode = models.CharField()
     created_at = models.DateTimeField(editable=False, db_default=TransactionNow())
     updated_at = models.DateTimeField(auto_now=True, db_default=TransactionNow())
@@ -65,6 +67,12 @@ class Backtest(models.Model):
     data_source = models.CharField(null=True, blank=True, choices=CandleSource)
     seed = models.BigIntegerField(null=True, blank=True)
     engine_version = models.IntegerField(null=True, blank=True)
+    # What the exchange wanted of an order then: "step", "min_units", "min_notional", as
+    # texts of numbers.
+    filters = models.JSONField(null=True, blank=True)
+    # The candles, those to warm up included: "first" and "end" (ISO times; the last one
+    # closed at the end), "count", "sha256".
+    candles = models.JSONField(null=True, blank=True)
     # SHA-256 of all that decides about a result: runs with the same have the same.
     fingerprint = models.CharField(null=True, blank=True)
 
@@ -110,9 +118,12 @@ class BacktestRun(models.Model):
     cancel_asked = models.BooleanField(default=False)
     error = models.TextField(null=True, blank=True)
     error_code = models.CharField(null=True, blank=True)
-    # Who works on it, and when they last said so.
+    # That of errors: of who asked for it.
+    language = models.CharField(db_default="en")
+    # Who works on it, and when they last said so; and how many have begun to.
     worker = models.CharField(null=True, blank=True)
     beat_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.SmallIntegerField(db_default=0)
     created_at = models.DateTimeField(editable=False, db_default=TransactionNow())
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -189,6 +200,8 @@ class Sweep(models.Model):
     summary = models.JSONField(null=True, blank=True)
     error = models.TextField(null=True, blank=True)
     error_code = models.CharField(null=True, blank=True)
+    # That of errors: of who asked for it.
+    language = models.CharField(db_default="en")
     created_at = models.DateTimeField(editable=False, db_default=TransactionNow())
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -228,10 +241,11 @@ class SweepPiece(models.Model):
     start = models.IntegerField()
     stop = models.IntegerField()
     status = models.CharField(choices=Status, default=Status.QUEUED)
-    # Who works on it, and when they last said so.
+    # Who works on it, and when they last said so; and how many have begun to.
     worker = models.CharField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     beat_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.SmallIntegerField(db_default=0)
 
     class Meta:
         db_table = "sweep_pieces"

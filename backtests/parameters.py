@@ -131,17 +131,20 @@ def exact(value: Any) -> Any:
     return repr(value) if isinstance(value, float) else value
 
 
-def engine_filters(market: str, symbol: str) -> dict[str, Decimal]:
-    """Return what the exchange wants of an order, as far as it is known here."""
+def filters_now(market: str, symbol: str) -> dict[str, str]:
+    """Return what the exchange wants of an order, as far as it is known here.
+
+    It may change: who wants the same result again keeps it.
+    """
     row = Symbol.objects.filter(market=market, symbol=symbol).first()
     if row is None:
-        return {"step": FINEST_STEP}
+        return {"step": f"{FINEST_STEP:f}"}
     wanted = {
         "step": row.step_size or FINEST_STEP,
         "min_units": row.min_quantity,
         "min_notional": row.min_notional,
     }
-    return {name: value for name, value in wanted.items() if value is not None}
+    return {name: f"{one:f}" for name, one in wanted.items() if one is not None}
 
 
 def engine_strategy(values: dict[str, Any]) -> Strategy:
@@ -161,8 +164,10 @@ def engine_strategy(values: dict[str, Any]) -> Strategy:
     )
 
 
-def engine_rules(market: str, values: dict[str, Any], **filters: Decimal) -> Rules:
-    """Return the rules; ``filters`` are those of the exchange for the symbol.
+def engine_rules(
+    market: str, values: dict[str, Any], filters: Mapping[str, str]
+) -> Rules:
+    """Return the rules; ``filters`` are those of ``filters_now``, then or now.
 
     Raises EngineError for what does not go together.
     """
@@ -188,5 +193,5 @@ def engine_rules(market: str, values: dict[str, Any], **filters: Decimal) -> Rul
         max_daily_loss=ratio("max_daily_loss"),
         daily_target=ratio("daily_target"),
         close_at_day_end=values["close_at_day_end"],
-        **filters,
+        **{name: Decimal(value) for name, value in filters.items()},
     )

@@ -1,8 +1,9 @@
 """Backtests that were asked for: they wait in the database for whoever works.
 
 A worker claims the oldest that is free and says now and then that it is still at it.
-One that has said nothing for a minute is taken for dead, and its run begins anew. Only
-who has the claim can finish a run, so that one is never finished twice.
+One that has said nothing for a minute is taken for dead, and its run begins anew; not
+where it is the third that has died of it. Only who has the claim can finish a run, so
+that one is never finished twice.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext, override
 
 from accounts.models import User
 from backtests.models import Backtest, BacktestRun
@@ -30,6 +31,8 @@ OPEN_PER_USER = 2
 LOST_AFTER = dt.timedelta(minutes=1)
 WAITS_LONG = dt.timedelta(minutes=1)
 SAY_EVERY_S = 0.5
+MOST_ATTEMPTS = 3
+LONGEST_S = 600.0
 
 
 class RunError(TradeBotError):
@@ -79,7 +82,9 @@ def run_create(*, user: User, request: Mapping[str, Any]) -> BacktestRun:
                 )
                 % {"count": OPEN_PER_USER}
             )
-        return BacktestRun.objects.create(user=user, request=dict(request))
+        return BacktestRun.objects.create(
+            user=user, request=dict(request), language=get_language()
+        )
 
 
 def run_cancel(*, run: BacktestRun) -> None:
@@ -104,12 +109,23 @@ def run_claim(*, worker: str) -> BacktestRun | None:
     runs = BacktestRun.objects.filter(Q(status=Status.QUEUED) | lost).order_by("pk")
     if connection.features.has_select_for_update_skip_locked:
         runs = runs.select_for_update(skip_locked=True)
-    run = runs.first()
+    while (run := runs.first()) and run.attempts >= MOST_ATTEMPTS:
+        BacktestRun.objects.filter(pk=run.pk).update(
+            status=Status.FAILED,
+            finished_at=now,
+            error=workers_died(run.language),
+            error_code="server",
+        )
     if run is None:
         return None
     run.status, run.worker, run.progress = Status.RUNNING, worker, 0
     run.started_at = run.beat_at = now
-    run.save(update_fields=["status", "worker", "progress", "started_at", "beat_at"])
+    run.attempts += 1
+    run.save(
+        update_fields=[
+            *("status", "worker", "progress", "started_at", "beat_at", "attempts")
+        ]
+    )
     return run
 
 
@@ -119,17 +135,25 @@ def run_execute(run: BacktestRun, work: Callable[..., Backtest]) -> None:
     ``work`` gets the run and a function that it calls with its progress, and returns
     the result, not stored yet. Raises RunLost.
     """
-    said = 0.0
+    began, said = time.monotonic(), 0.0
 
     def say(progress: float) -> None:
         nonlocal said
-        if time.monotonic() - said < SAY_EVERY_S:
+        now = time.monotonic()
+        if now - said < SAY_EVERY_S:
             return
-        said = time.monotonic()
+        if now - began > LONGEST_S:
+            raise RunError(
+                gettext("It took longer than %(minutes)s minutes. Try fewer candles.")
+                % {"minutes": f"{LONGEST_S / 60:g}"},
+                code="refused",
+            )
+        said = now
         _say(run, progress)
 
     try:
-        backtest = work(run, say)
+        with override(run.language):
+            backtest = work(run, say)
     except RunCancelled:
         _finish(run, Status.CANCELLED)
     except RunError as error:
@@ -138,7 +162,7 @@ def run_execute(run: BacktestRun, work: Callable[..., Backtest]) -> None:
         if isinstance(error, RunLost):
             raise
         logger.exception("Backtest run %s failed", run.pk)
-        told = "The server failed. Its operator finds the cause in the log."
+        told = server_failed(run.language)
         _finish(run, Status.FAILED, error=told, error_code="server")
     else:
         with transaction.atomic():
@@ -148,7 +172,28 @@ def run_execute(run: BacktestRun, work: Callable[..., Backtest]) -> None:
 
 def run_release(run: BacktestRun) -> None:
     """Let another worker have a run: this one ends."""
-    _claimed(run).update(status=Status.QUEUED, worker=None, beat_at=None, progress=0)
+    _claimed(run).update(
+        status=Status.QUEUED,
+        worker=None,
+        beat_at=None,
+        progress=0,
+        attempts=F("attempts") - 1,
+    )
+
+
+def server_failed(language: str) -> str:
+    """Return what the user is told where it is not their fault."""
+    with override(language):
+        return gettext("The server failed. Its operator finds the cause in the log.")
+
+
+def workers_died(language: str) -> str:
+    """Return what the user is told of what no worker survives."""
+    with override(language):
+        return gettext(
+            "%(count)s workers have died of it. Its operator finds the cause in the "
+            "log of the system, often that there was too little memory."
+        ) % {"count": MOST_ATTEMPTS}
 
 
 def _say(run: BacktestRun, progress: float) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from backtests.models import Backtest, BacktestRun
 from backtests.parameters import (
-    engine_filters,
     engine_rules,
     engine_strategy,
+    filters_now,
     read_parameters,
 )
 from backtests.runs import RunError
@@ -42,17 +43,17 @@ _CURVE_POINTS = 1000
 def simulate(run: BacktestRun, say: Callable[[float], None]) -> Backtest:
     """Return the result of a run, not stored yet; raises RunError where there is none.
 
-    ``say`` is called with the progress, from 0 to 1.
+    ``say`` is called with the progress, from 0 to 1. A request may have ``filters`` and
+    an ``end`` of the candles (an ISO time) of its own: those of a result to have again.
     """
     request = run.request
     market = request["market_type"]
+    filters = request.get("filters") or filters_now(market, request["symbol"])
     values = read_parameters(market, request["parameters"])
     say(0.0)
     try:
         strategy = engine_strategy(values)
-        rules = engine_rules(
-            market, values, **engine_filters(market, request["symbol"])
-        )
+        rules = engine_rules(market, values, filters)
         series, candles = load_candles(request, warmup=strategy.warmup)
         start_ms = milliseconds(midnight(request["start_date"]))
         result = engine.run_backtest(
@@ -93,6 +94,8 @@ def simulate(run: BacktestRun, say: Callable[[float], None]) -> Backtest:
         data_source=series.source,
         seed=series.seed,
         engine_version=engine.ENGINE_VERSION,
+        filters=filters,
+        candles=_ground(candles),
         fingerprint=fingerprint,
     )
 
@@ -112,17 +115,18 @@ def load_candles(
         interval=request["interval"],
         seed=request.get("seed"),
     )
-    closed = EPOCH + (timezone.now() - EPOCH) // length * length
+    until = dt.datetime.fromisoformat(request.get("end") or timezone.now().isoformat())
+    closed = EPOCH + (until - EPOCH) // length * length
     period = Period(start - warmup * length, min(end + dt.timedelta(days=1), closed))
     try:
         columns = candles_read(series, period)
     except MissingCandlesError as error:
         told = str(error)
         if error.periods[0].start < start:
-            told += (
-                f" (The strategy needs {warmup} candles before "
-                f"{request['start_date']}: a later first day does too.)"
-            )
+            told += " " + gettext(
+                "(The strategy needs %(warmup)s candles before %(day)s: a later first "
+                "day does too.)"
+            ) % {"warmup": warmup, "day": request["start_date"]}
         raise RunError(told, code="missing_candles") from error
     candles = Candles.of(
         interval=request["interval"],
@@ -132,6 +136,21 @@ def load_candles(
         },
     )
     return series, candles
+
+
+def _ground(candles: Candles) -> dict[str, Any]:
+    """Return what tells these candles from any others, as it is stored."""
+    first, last = (int(candles.open_time[bar]) for bar in (0, -1))
+    return {
+        "first": _iso(first),
+        "end": _iso(last + candles.interval_ms),
+        "count": len(candles),
+        "sha256": candles.digest(),
+    }
+
+
+def _iso(milliseconds: int) -> str:
+    return (EPOCH + dt.timedelta(milliseconds=milliseconds)).isoformat()
 
 
 def midnight(day: str) -> dt.datetime:

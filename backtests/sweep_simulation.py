@@ -10,11 +10,11 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 import numpy as np
+from django.utils.translation import gettext
 
 from backtests.grids import (
     Combination,
@@ -105,8 +105,9 @@ class _Ground:
     def setup(self, number: int) -> tuple[Strategy, Rules]:
         """Return what the engine is told of a combination."""
         values = self.combinations[number].values
-        filters = {k: Decimal(v) for k, v in self.request["filters"].items()}
-        rules = engine_rules(self.request["market_type"], values, **filters)
+        rules = engine_rules(
+            self.request["market_type"], values, self.request["filters"]
+        )
         return engine_strategy(values), rules
 
     def decisions(self, strategy: Strategy, days: Days) -> Decisions:
@@ -169,8 +170,10 @@ def _check_fingerprint(sweep: Sweep, candles: Candles) -> None:
     sweep.refresh_from_db(fields=["fingerprint"])
     if sweep.fingerprint != ours:
         raise RunError(
-            "The candles are not those that this sweep was begun with, or the engine "
-            "is not: its results would not be of one kind. Ask for it anew.",
+            gettext(
+                "The candles are not those that this sweep was begun with, or the "
+                "engine is not: its results would not be of one kind. Ask for it anew."
+            ),
             code="refused",
         )
 

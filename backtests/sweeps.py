@@ -16,13 +16,20 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext, override
 
 from accounts.models import User
 from backtests.grids import DAY, combinations_of, days_of, windows_of
 from backtests.models import Sweep, SweepPiece, SweepResult
-from backtests.parameters import engine_filters
-from backtests.runs import LOST_AFTER, SAY_EVERY_S, RunError
+from backtests.parameters import filters_now
+from backtests.runs import (
+    LOST_AFTER,
+    MOST_ATTEMPTS,
+    SAY_EVERY_S,
+    RunError,
+    server_failed,
+    workers_died,
+)
 from tradebot.errors import ConflictError
 from trading.models import Interval
 
@@ -55,19 +62,17 @@ def sweep_create(*, user: User | None, request: Mapping[str, Any]) -> Sweep:
     stored = {
         **request,
         # As they are now, for all workers and for as long as it takes.
-        "filters": {
-            name: str(value)
-            for name, value in engine_filters(
-                request["market_type"], request["symbol"]
-            ).items()
-        },
+        "filters": filters_now(request["market_type"], request["symbol"]),
     }
     combinations = len(combinations_of(stored))
     with transaction.atomic():
         if user is not None:
             _check_open(user)
         sweep = Sweep.objects.create(
-            user=user, request=stored, combinations=combinations
+            user=user,
+            request=stored,
+            combinations=combinations,
+            language=get_language(),
         )
         size = _piece_size(stored)
         SweepPiece.objects.bulk_create(
@@ -167,12 +172,15 @@ def piece_claim(*, worker: str, sweep: Sweep | None = None) -> SweepPiece | None
         pieces = pieces.filter(sweep=sweep)
     if connection.features.has_select_for_update_skip_locked:
         pieces = pieces.select_for_update(skip_locked=True, of=("self",))
-    piece = pieces.first()
+    while (piece := pieces.first()) and piece.attempts >= MOST_ATTEMPTS:
+        told = workers_died(piece.sweep.language)
+        _end(piece.sweep_id, Status.FAILED, error=told, error_code="server")
     if piece is None:
         return None
     piece.status, piece.worker = SweepPiece.Status.RUNNING, worker
     piece.started_at = piece.beat_at = now
-    piece.save(update_fields=["status", "worker", "started_at", "beat_at"])
+    piece.attempts += 1
+    piece.save(update_fields=["status", "worker", "started_at", "beat_at", "attempts"])
     Sweep.objects.filter(pk=piece.sweep_id, status=Status.QUEUED).update(
         status=Status.RUNNING, started_at=now
     )
@@ -195,7 +203,8 @@ def piece_execute(piece: SweepPiece, work: Callable[..., Found]) -> None:
         _say(piece)
 
     try:
-        found = work(piece, say)
+        with override(piece.sweep.language):
+            found = work(piece, say)
     except SweepEnded:
         return
     except RunError as error:
@@ -204,7 +213,7 @@ def piece_execute(piece: SweepPiece, work: Callable[..., Found]) -> None:
         if isinstance(error, PieceLost):
             raise
         logger.exception("%s failed", piece)
-        told = "The server failed. Its operator finds the cause in the log."
+        told = server_failed(piece.sweep.language)
         _end(piece.sweep_id, Status.FAILED, error=told, error_code="server")
     else:
         with transaction.atomic():
@@ -219,7 +228,11 @@ def piece_execute(piece: SweepPiece, work: Callable[..., Found]) -> None:
 def piece_release(piece: SweepPiece) -> None:
     """Let another worker have a piece: this one ends."""
     _claimed(piece).update(
-        status=SweepPiece.Status.QUEUED, worker=None, started_at=None, beat_at=None
+        status=SweepPiece.Status.QUEUED,
+        worker=None,
+        started_at=None,
+        beat_at=None,
+        attempts=F("attempts") - 1,
     )
 
 

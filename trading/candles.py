@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from django.db import connection, transaction
 from django.db.models import Count, Max, Min
+from django.utils.translation import gettext
 
 from tradebot.errors import ConflictError, TradeBotError
 from trading.models import Candle, CandleSeries, CandleSource
@@ -60,10 +61,14 @@ class MissingCandlesError(TradeBotError):
         told = "; ".join(map(str, periods[:_SHOWN]))
         more = len(periods) - _SHOWN
         commands = [fill_command(series, period) for period in periods[:_SHOWN]]
+        if more > 0:
+            told += gettext(", and %(more)s more periods") % {"more": f"{more:,}"}
         super().__init__(
-            f"Candles of {series} are missing: {told}"
-            f"{f', and {more:,} more periods' if more > 0 else ''}. To get them: "
-            f"{'; '.join(commands)}"
+            gettext(
+                "Candles of %(series)s are missing: %(periods)s. To get them: "
+                "%(commands)s"
+            )
+            % {"series": series, "periods": told, "commands": "; ".join(commands)}
         )
         self.periods = list(periods)
 

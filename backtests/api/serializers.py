@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 from django.utils import timezone
 from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema_field
@@ -13,6 +15,7 @@ from rest_framework import serializers
 
 from backtests.models import Backtest, BacktestRun
 from backtests.parameters import ParametersSerializer, stored_parameters
+from backtests.warnings import backtest_warnings
 from bots.models import PositionType
 from tradebot.api.fields import (
     MAX_INTEGER,
@@ -23,11 +26,13 @@ from tradebot.api.fields import (
     UTCDateTimeField,
     parse_number,
 )
+from tradebot.api.json import encode
 from tradebot.api.serializers import ModelSerializer
 from trading.api.serializers import SymbolSerializer
-from trading.models import Interval
+from trading.models import CandleSource, Interval
 
 MOST_CANDLES = 200_000
+FIRST_DAY = dt.date(1970, 1, 1)
 
 _MAX_LEVERAGE = 125
 _DEFAULT_LEVERAGE = 10
@@ -66,8 +71,9 @@ class PairField(CharField):
     """A symbol as the exchange writes it: in capitals, without a slash."""
 
     def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data).upper().replace("/", "")
-        if not text.isalnum() or not text.isascii():
+        given = super().to_internal_value(data)
+        text = given.upper().replace("/", "")
+        if not text.isalnum() or not given.isascii():
             raise serializers.ValidationError(
                 gettext("A symbol such as BTCUSDT is required."), code="invalid"
             )
@@ -80,6 +86,7 @@ class BacktestRequest(serializers.Serializer[Any]):
     ``most_candles`` in the context is another limit than that of the API, or None.
     """
 
+    parameters_class: ClassVar[type[ParametersSerializer]] = ParametersSerializer
     symbol = PairField(max_length=64)
     interval = ChoiceField(choices=Interval.values)
     start_date = serializers.DateField(input_formats=["%Y-%m-%d"])
@@ -93,28 +100,43 @@ class BacktestRequest(serializers.Serializer[Any]):
         min_value=0,
         help_text="Try it on the candles that were made up from this seed.",
     )
+    data_source = ChoiceField(
+        choices=CandleSource.choices,
+        required=False,
+        help_text="To be sure of it: synthetic has a seed, the others have none.",
+    )
     parameters = serializers.DictField(
-        help_text="Percentages. What is not known is stored as it is."
+        help_text="Percentages. What is not known is stored as it is, with a warning."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return what is stored: with all defaults, and no types but those of JSON."""
         self.check_days(attrs)
+        self.check_source(attrs)
         return {
             **attrs,
             "start_date": attrs["start_date"].isoformat(),
             "end_date": attrs["end_date"].isoformat(),
             "seed": attrs.get("seed"),
-            "parameters": _parameters_stored(attrs["market_type"], attrs["parameters"]),
+            "parameters": self._parameters(attrs["market_type"], attrs["parameters"]),
         }
 
     def check_days(self, attrs: dict[str, Any]) -> None:
         """Raise ValidationError where the days cannot be tried."""
         start, end = attrs["start_date"], attrs["end_date"]
+        today = timezone.now().date()
+        if start < FIRST_DAY:
+            raise refusal(
+                "start_date",
+                gettext("The first day that can be tried is %(day)s.")
+                % {"day": FIRST_DAY},
+            )
         if end < start:
             raise refusal("end_date", gettext("This day is before start_date."))
-        if start >= timezone.now().date():
+        if start >= today:
             raise refusal("start_date", gettext("This day is not over yet."))
+        if end > today:
+            raise refusal("end_date", gettext("This day has not begun yet."))
         length = Interval(attrs["interval"]).length
         candles = dt.timedelta(days=(end - start).days + 1) // length
         most = self.context.get("most_candles", MOST_CANDLES)
@@ -128,12 +150,55 @@ class BacktestRequest(serializers.Serializer[Any]):
                 % {"candles": candles, "most": most},
             )
 
+    def check_source(self, attrs: dict[str, Any]) -> None:
+        """Raise ValidationError where candles of another kind are asked for."""
+        asked, seed = attrs.pop("data_source", None), attrs.get("seed")
+        if asked is None:
+            return
+        if asked == CandleSource.SYNTHETIC and seed is None:
+            raise refusal(
+                "seed",
+                gettext("Say the seed from which manage.py make_candles made them up."),
+            )
+        if asked != CandleSource.SYNTHETIC and seed is not None:
+            raise refusal("seed", gettext("Candles of an exchange have no seed."))
 
-def _parameters_stored(market: str, asked: dict[str, Any]) -> dict[str, Any]:
-    known = ParametersSerializer(data=asked, context={"market": market})
-    if not known.is_valid():
-        raise serializers.ValidationError({"parameters": known.errors})
-    return {**asked, **stored_parameters(known.validated_data)}
+    def _parameters(self, market: str, asked: dict[str, Any]) -> dict[str, Any]:
+        known = self.parameters_class(data=asked, context={"market": market})
+        if not known.is_valid():
+            raise serializers.ValidationError({"parameters": known.errors})
+        unknown = {name: one for name, one in asked.items() if name not in known.fields}
+        return {**_as_stored(unknown), **stored_parameters(known.validated_data)}
+
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # as JSON has it
+
+
+def _as_stored(values: dict[str, Any]) -> Any:
+    """Return values without Decimals; refuse what not every database takes."""
+    content = encode(values)
+    if _NUL.search(content):
+        raise refusal("parameters", gettext("Null characters are not allowed."))
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        told = gettext("A number in it is too large.")
+        raise refusal("parameters", told) from None
+
+
+class _WebParameters(ParametersSerializer):
+    """Those of the web client, which asks for a leverage on spot, too."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.context["market"] == PositionType.SPOT:
+            attrs["leverage"] = 1
+        return super().validate(attrs)
+
+
+class RunRequest(BacktestRequest):
+    """What to try, as the web client asks for it. Spot has no leverage: it is 1."""
+
+    parameters_class = _WebParameters
 
 
 def refusal(field: str, message: str) -> serializers.ValidationError:
@@ -242,7 +307,12 @@ class BacktestSerializer(ModelSerializer[Backtest]):
     profit_factor = FigureField()
     cagr = FigureField()
     metrics = serializers.SerializerMethodField()
+    warnings = serializers.SerializerMethodField(
+        help_text="What to know before anything is made of the result."
+    )
     equity_curve = serializers.SerializerMethodField()
+    filters = serializers.SerializerMethodField()
+    candles = serializers.SerializerMethodField()
 
     class Meta:
         model = Backtest
@@ -275,10 +345,13 @@ class BacktestSerializer(ModelSerializer[Backtest]):
             "profit_factor",
             "cagr",
             "metrics",
+            "warnings",
             "equity_curve",
             "data_source",
             "seed",
             "engine_version",
+            "filters",
+            "candles",
             "fingerprint",
         ]
 
@@ -315,6 +388,28 @@ class BacktestSerializer(ModelSerializer[Backtest]):
     def get_equity_curve(self, backtest: Backtest) -> Any:
         return backtest.equity_curve
 
+    def get_warnings(self, backtest: Backtest) -> list[str]:
+        return backtest_warnings(backtest)
+
+    @extend_schema_field(
+        {
+            "type": ["object", "null"],
+            "additionalProperties": {"type": "string"},
+            "description": "What the exchange wanted of an order then.",
+        }
+    )
+    def get_filters(self, backtest: Backtest) -> Any:
+        return backtest.filters
+
+    @extend_schema_field(
+        {
+            "type": ["object", "null"],
+            "description": "What it was tried on: first, end, count, sha256.",
+        }
+    )
+    def get_candles(self, backtest: Backtest) -> Any:
+        return backtest.candles
+
     def get_market_type(self, backtest: Backtest) -> str:
         return backtest.market_type.lower()
 
@@ -327,8 +422,10 @@ class BacktestSerializer(ModelSerializer[Backtest]):
 
 
 class RunResultSerializer(BacktestSerializer):
-    """The result of a run that has just ended, as old clients know it."""
+    """The result of a run that has just ended, as old clients know it: unrounded."""
 
+    total_return = serializers.FloatField()  # type: ignore[assignment]  # as meant
+    win_rate = serializers.FloatField()  # type: ignore[assignment]  # the same
     test_mode = serializers.SerializerMethodField()
 
     class Meta(BacktestSerializer.Meta):

@@ -53,6 +53,7 @@ class SweepRequest(BacktestRequest):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         self.check_days(attrs)
+        self.check_source(attrs)
         if attrs["end_date"] >= timezone.now().date():
             raise refusal("end_date", gettext("This day is not over yet."))
         size = grid_size(attrs["grid"])

@@ -25,12 +25,12 @@ from backtests.api.serializers import (
     BacktestDetailAnswer,
     BacktestFilters,
     BacktestListAnswer,
-    BacktestRequest,
     BacktestSerializer,
     BacktestSummarySerializer,
     CacheInfoAnswer,
     MarketSymbolsAnswer,
     RunAnswer,
+    RunRequest,
     RunResultAnswer,
     RunResultSerializer,
     RunSerializer,
@@ -135,15 +135,16 @@ class RunView(APIView):
     """
 
     problems = {
+        # Of a run that was cancelled, or where there are too many.
         "POST": (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
     }
 
     @extend_schema(
-        request=BacktestRequest,
+        request=RunRequest,
         responses={200: RunResultAnswer, 202: RunAnswer},
     )
     def post(self, request: Request) -> Response:
-        asked = BacktestRequest(data=request.data)
+        asked = RunRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         run = runs.run_create(user=caller(request), request=asked.validated_data)
         until = time.monotonic() + WAIT_S
@@ -169,7 +170,9 @@ class RunFailed(APIException):
 
     def __init__(self, run: BacktestRun) -> None:
         super().__init__(run.error or gettext("The run was cancelled."))
-        if run.error_code != "refused":
+        if run.status == BacktestRun.Status.CANCELLED:
+            self.status_code = HTTPStatus.CONFLICT
+        elif run.error_code != "refused":
             self.status_code = HTTPStatus.SERVICE_UNAVAILABLE
 
 

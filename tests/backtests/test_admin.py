@@ -48,9 +48,9 @@ def test_backtest_without_results_shows_a_dash(superuser: Client) -> None:
 
     text = superuser.get(admin_url("change", backtest)).content.decode()
 
-    # Strategy, source, seed, picture, figures, two kinds of results, trades, engine
-    # version, fingerprint.
-    assert len(re.findall(r'<div class="readonly [^>]*>-</div>', text)) == 10
+    # Strategy, source, seed, picture, warnings, figures, two kinds of results, trades,
+    # engine version, filters, candles, fingerprint.
+    assert len(re.findall(r'<div class="readonly [^>]*>-</div>', text)) == 13
 
 
 @pytest.mark.alike

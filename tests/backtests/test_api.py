@@ -20,8 +20,8 @@ KEYS = [
     *("daily_results", "monthly_results", "test_mode", "market_type", "leverage"),
     "created_at",
     *("strategy", "max_drawdown", "sharpe", "sortino", "profit_factor", "cagr"),
-    *("metrics", "equity_curve", "data_source", "seed"),
-    *("engine_version", "fingerprint"),
+    *("metrics", "warnings", "equity_curve", "data_source", "seed"),
+    *("engine_version", "filters", "candles", "fingerprint"),
 ]
 
 

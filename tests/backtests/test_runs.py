@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connections
 from django.utils import timezone
 
@@ -17,9 +20,10 @@ from backtests import runs
 from backtests.api import views
 from backtests.models import Backtest, BacktestRun
 from backtests.runs import RunError, RunLost, run_claim, run_create, run_execute
+from tests.backtests.conftest import DAY, HOUR
 from tests.clients import JSONClient, broken_fields, read, read_problem
 from tests.factories import make_backtest, make_user
-from trading.models import CandleSeries, CandleSource
+from trading.models import Candle, CandleSeries, CandleSource, Symbol
 
 ASKED: dict[str, Any] = {
     "symbol": "BTC/USDT",
@@ -60,7 +64,12 @@ def test_run_is_answered_stored_and_the_same_again(
     assert data["initial_capital"] == 1000
     assert isinstance(data["sharpe"], float)
     detail = read(api.send("GET", f"/backtest/detail/{data['id']}"))["data"]
-    assert detail == {**data, "test_mode": "false"}
+    rounded = {name: round(data[name], 2) for name in ("total_return", "win_rate")}
+    assert detail == {**data, **rounded, "test_mode": "false"}
+    assert data["total_return"] == data["metrics"]["total_return"]
+    assert data["daily_results"][-1]["capital"] == pytest.approx(data["final_capital"])
+    assert data["filters"] == {"step": "0.00000001"}
+    assert data["candles"]["end"] == "2025-02-10T00:00:00+00:00"
     again = read(api.send("POST", "/backtest/run", ASKED))["data"]
     assert again["id"] != data["id"]
     for name in ("fingerprint", "metrics", "final_capital", "equity_curve"):
@@ -125,10 +134,17 @@ def test_made_up_candles_are_taken_where_asked_for_and_told(api: JSONClient) -> 
         ({"end_date": "2025-01-30"}, "end_date"),
         ({"end_date": "yesterday"}, "end_date"),
         ({"start_date": "2999-01-01", "end_date": "2999-01-02"}, "start_date"),
+        ({"end_date": "2999-01-02", "interval": "1d"}, "end_date"),
+        ({"start_date": "0001-01-01", "interval": "1d"}, "start_date"),
+        ({"symbol": "ßTC"}, "symbol"),
+        ({"seed": 2**31}, "seed"),
+        ({"data_source": "synthetic"}, "seed"),
+        ({"data_source": "exchange", "seed": 7}, "seed"),
+        ({"data_source": "luck"}, "data_source"),
         ({"interval": "1m", "start_date": "2024-01-01"}, "end_date"),
         ({"market_type": "options"}, "market_type"),
-        ({"parameters": {"leverage": 2}}, "parameters.leverage"),
         ({"parameters": {"leverage": 126}}, "parameters.leverage"),
+        ({"parameters": {"allow_short": True}}, "parameters.allow_short"),
         ({"parameters": {"stop_loss": 0}}, "parameters.stop_loss"),
         ({"parameters": {"stop_loss": None}}, "parameters.stop_loss"),
         ({"parameters": {"ema_fast": 21}}, "parameters.ema_fast"),
@@ -178,14 +194,19 @@ def ask(user: User) -> BacktestRun:
     return run_create(user=user, request={"symbol": "BTCUSDT"})
 
 
+def claim(worker: str = "w") -> BacktestRun:
+    run = run_claim(worker=worker)
+    assert run is not None
+    return run
+
+
 def status_of(run: BacktestRun) -> str:
     return BacktestRun.objects.get(pk=run.pk).status
 
 
 def test_cancelled_run_stops_at_its_next_word(user: User) -> None:
     ask(user)
-    run = run_claim(worker="w")
-    assert run is not None
+    run = claim()
 
     def work(run: BacktestRun, say: Callable[[float], None]) -> Backtest:
         runs.run_cancel(run=run)
@@ -207,8 +228,7 @@ def test_cancelled_run_stops_at_its_next_word(user: User) -> None:
 )
 def test_run_that_fails_says_why(user: User, error: Exception, code: str) -> None:
     ask(user)
-    run = run_claim(worker="w")
-    assert run is not None
+    run = claim()
 
     def work(run: BacktestRun, say: Any) -> Backtest:
         raise error
@@ -272,3 +292,166 @@ def test_stored_candles_are_told_and_stay(api: JSONClient) -> None:
         told = read(api.send("POST", "/backtest/cache/clear", body))
         assert told["status"] == "success"
     assert read(api.send("GET", "/backtest/cache/info"))["data"] == data
+
+
+def run_with(api: JSONClient, **parameters: Any) -> dict[str, Any]:
+    asked = {**ASKED, "parameters": {**ASKED["parameters"], **parameters}}
+    data: dict[str, Any] = read(api.send("POST", "/backtest/run", asked))["data"]
+    return data
+
+
+@pytest.mark.usefixtures("candles", "at_once")
+@pytest.mark.parametrize(
+    "value", ["text", "\\u0000", 1.5, [0.1, None], 1e5, 1e300, 10**300]
+)
+def test_unknown_parameter_is_kept_and_told(api: JSONClient, value: Any) -> None:
+    data = run_with(api, ema_fas=value)
+
+    assert data["parameters"]["ema_fas"] == pytest.approx(value)
+    assert any("ema_fas, note" in told for told in data["warnings"])
+    assert data["parameters"]["ema_fast"] == 8
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize("value", ["1e999", r'"\u0000"', r'{"\\\u0000": 1}'])
+def test_what_no_database_stores_is_refused(api: JSONClient, value: str) -> None:
+    body = json.dumps({**ASKED, "parameters": {"foo": 0}}).replace(": 0", f": {value}")
+
+    response = api.send("POST", "/backtest/run", body.encode())
+
+    assert broken_fields(response) <= {"parameters", "parameters.foo"}
+    assert not BacktestRun.objects.exists()
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("candles", "at_once")
+def test_spot_has_no_leverage_whatever_the_web_client_asks_for(api: JSONClient) -> None:
+    data = run_with(api, leverage=10)
+
+    assert (data["leverage"], data["parameters"]["leverage"]) == (1, 1)
+    assert data["fingerprint"] == run_with(api)["fingerprint"]
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("candles", "at_once")
+def test_signals_that_could_not_be_followed_are_told(api: JSONClient) -> None:
+    Symbol.objects.create(
+        market="spot",
+        symbol="BTCUSDT",
+        base_asset="BTC",
+        quote_asset="USDT",
+        step_size=Decimal(50),
+    )
+
+    data = run_with(api)
+
+    skipped = data["metrics"]["skipped"]["BELOW_MINIMUM"]
+    assert data["total_trades"] == 0
+    assert Decimal(data["filters"]["step"]) == 50
+    assert any(told.startswith(f"{skipped} signals") for told in data["warnings"])
+
+
+@pytest.mark.usefixtures("candles", "at_once")
+def test_risk_that_the_capital_does_not_buy_is_told(api: JSONClient) -> None:
+    (risk,) = [told for told in run_with(api)["warnings"] if "risk_per_trade" in told]
+
+    assert "not the 2 %" in risk
+    assert len(run_with(api, stop_loss=3, note=None)["warnings"]) == 1
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("candles", "at_once")
+def test_error_is_in_the_language_of_who_asked(api: JSONClient) -> None:
+    later = {**ASKED, "end_date": "2025-02-10"}
+
+    response = api.send("POST", "/backtest/run", later, HTTP_ACCEPT_LANGUAGE="tr")
+
+    detail = read_problem(response, 503)["detail"]
+    assert "mumları eksik: 2025-02-10T00:00Z" in detail
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("candles")
+def test_run_that_is_cancelled_meanwhile_is_a_conflict(
+    api: JSONClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancel(seconds: float) -> None:
+        runs.run_cancel(run=BacktestRun.objects.get())
+
+    monkeypatch.setattr(time, "sleep", cancel)
+    monkeypatch.setattr(views, "WAIT_S", 60)
+
+    problem = read_problem(api.send("POST", "/backtest/run", ASKED), 409)
+
+    assert problem["detail"] == "The run was cancelled."
+
+
+@pytest.mark.alike
+def test_run_that_no_worker_survives_fails(user: User) -> None:
+    asked = ask(user)
+    for number in range(runs.MOST_ATTEMPTS):
+        run = claim(f"dead {number}")
+        BacktestRun.objects.update(beat_at=timezone.now() - runs.LOST_AFTER * 2)
+        if number == 0:  # one that ends in order does not count
+            runs.run_release(run)
+            claim("dead too")
+            BacktestRun.objects.update(beat_at=timezone.now() - runs.LOST_AFTER * 2)
+
+    assert run_claim(worker="next") is None
+
+    asked.refresh_from_db()
+    assert (asked.status, asked.error_code) == (Status.FAILED, "server")
+    assert "3 workers have died" in str(asked.error)
+
+
+@pytest.mark.alike
+def test_run_that_takes_too_long_ends(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(user)
+    run = claim()
+    monkeypatch.setattr(runs, "LONGEST_S", -1.0)
+
+    def work(run: BacktestRun, say: Callable[[float], None]) -> Backtest:
+        say(0.5)
+        return result(run)
+
+    run_execute(run, work)
+
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == (Status.FAILED, "refused")
+    assert "longer than" in str(run.error)
+
+
+def repeat(pk: int) -> str:
+    output = StringIO()
+    call_command("repeat_backtest", str(pk), stdout=output)
+    return output.getvalue()
+
+
+@pytest.mark.usefixtures("candles", "at_once")
+def test_stored_result_is_repeated_to_the_bit_under_other_rules_and_days(
+    api: JSONClient, user: User
+) -> None:
+    today = timezone.now().date().isoformat()
+    # The last day ends with the candles that were there then.
+    first = run_with(api)
+    Backtest.objects.update(end_date=today)
+    Symbol.objects.create(
+        market="spot",
+        symbol="BTCUSDT",
+        base_asset="BTC",
+        quote_asset="USDT",
+        step_size=Decimal(50),
+    )
+
+    assert f"{first['total_trades']} trades" in repeat(first["id"])
+
+    Candle.objects.filter(open_time=DAY + 20 * HOUR).update(volume=11)
+    with pytest.raises(CommandError, match=r"the candles are .*they were") as refused:
+        repeat(first["id"])
+    assert "differ" not in str(refused.value)  # no strategy here looks at volumes
+    with pytest.raises(CommandError, match="There is no backtest 12345"):
+        repeat(12345)
+    with pytest.raises(CommandError, match="does not tell what it was run on"):
+        repeat(make_backtest(user).pk)

@@ -24,6 +24,7 @@ from backtests.management.arguments import (
 from backtests.models import Backtest, BacktestRun
 from backtests.runs import RunError
 from backtests.shapes import as_png, as_svg
+from backtests.warnings import backtest_warnings
 from tradebot.management.base import DataCommand
 from tradebot.management.progress import Progress
 from trading.models import Interval
@@ -132,6 +133,8 @@ class Command(DataCommand):
             self.stdout.write(f"{name:<26}{_spelled(figures.get(key), unit):>16}")
         exits = ", ".join(f"{why} {n}" for why, n in figures.get("exits", {}).items())
         self.stdout.write(f"{'Exits':<26}{exits or '-':>16}")
+        for warning in backtest_warnings(backtest):
+            self.stdout.write(warning)
         if backtest.pk:
             self.stdout.write(f"Stored as backtest {backtest.pk}.")
 

@@ -10,7 +10,6 @@ import pytest
 from tests.trading.engine.bars import FLAT_BAR, NEW_YEAR_MS, Bar, candles, run
 from trading.engine.backtest import BacktestResult
 from trading.engine.metrics import (
-    daily_returns,
     max_drawdown,
     metrics,
     sharpe,
