@@ -71,7 +71,7 @@ def token_user(*, token: str) -> User | None:
 
 
 def _user_with(email: str) -> User | None:
-    with connection.cursor() as cursor:
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # ours
         cursor.execute(_CALLER, [email])
         row = cursor.fetchone()
     if row is None:

@@ -61,7 +61,7 @@ class OwnedRows:
         if self._whole:
             self._sql = (
                 "SELECT count(*), "  # noqa: S608  # the same
-                "coalesce(json_agg(row_to_json(answered)), '[]')::text "
+                "coalesce(array_to_json(array_agg(answered)), '[]')::text "
                 f"FROM ({self._sql}) AS answered"
             )
 

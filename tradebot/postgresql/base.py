@@ -8,19 +8,28 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
-from psycopg.errors import DuplicatePreparedStatement, InvalidSqlStatementName
+from psycopg.errors import (
+    DuplicatePreparedStatement,
+    FeatureNotSupported,
+    InvalidSqlStatementName,
+)
 from psycopg.pq import TransactionStatus
+
+_NOT_THERE = (
+    # A pooler of which the settings do not know has changed the server.
+    *(InvalidSqlStatementName, DuplicatePreparedStatement),
+    FeatureNotSupported,  # a migration has changed the type of a column
+)
 
 
 class _PreparedCursor(psycopg.Cursor[Any]):
     def execute(self, *arguments: Any, **options: Any) -> _PreparedCursor:
         try:
             return super().execute(*arguments, **options, prepare=True)
-        except (InvalidSqlStatementName, DuplicatePreparedStatement):
-            # A pooler of which the settings do not know has changed the server.
+        except _NOT_THERE:
+            self.connection.prepare_threshold = None
             if self.connection.info.transaction_status != TransactionStatus.IDLE:
                 raise
-            self.connection.prepare_threshold = None
             return super().execute(*arguments, **options)
 
 
@@ -43,10 +52,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def prepared_cursor(self) -> CursorWrapper:
         """Return a cursor whose statements the server parses and plans but once.
 
-        For long statements that are asked for often. Their columns have to keep their
-        types, or the plan is refused after a migration. Behind a pooler, whose servers
-        do not keep statements, it is a cursor like others: from the start where the
-        settings name the server behind it, else from the first that is not there.
+        For statements that are asked for often. Behind a pooler, whose servers do not
+        keep statements, it is a cursor like others: from the start where the settings
+        name the server behind it, else from the first that is not there. So it is for
+        a connection that has met the migration of a column to another type. Where it
+        finds out in a transaction, that fails, and the next one does not.
         """
         self.close_if_health_check_failed()
         self.ensure_connection()

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db.backends.sqlite3 import base, operations
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression
 
 from tradebot.sqlite import decimals
@@ -48,6 +49,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # SQLite's own knows ASCII alone: ä@example.com would be no Ä@example.com.
         connection.create_function("lower", 1, _lower, deterministic=True)
         return connection
+
+    def prepared_cursor(self) -> CursorWrapper:
+        """Return a cursor: those of SQLite keep statements that are asked for often."""
+        return self.cursor()
 
 
 def _make_private(name: str) -> None:
