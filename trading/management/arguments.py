@@ -1,4 +1,4 @@
-"""What the commands about candles are told: a series, a period."""
+"""What the commands about candles are told: a series, a period, a seed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from bots.models import PositionType
+from tradebot.api.fields import MAX_INTEGER
 from trading.candles import Period, spell_time
 from trading.models import CandleSeries, Interval
 
@@ -74,6 +75,15 @@ def symbol(text: str) -> str:
     if not _SYMBOL.fullmatch(found):
         raise ArgumentTypeError(f"{text!r:.80} is no symbol; expected one as BTCUSDT")
     return found
+
+
+def seed(text: str) -> int:
+    """Return the seed of made-up candles: one that runs and bots can name, too."""
+    if not text.isdecimal() or int(text) > MAX_INTEGER:
+        raise ArgumentTypeError(
+            f"{text!r:.40} is no seed; expected a whole number from 0 to {MAX_INTEGER}"
+        )
+    return int(text)
 
 
 def utc_time(text: str) -> dt.datetime:
