@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from bots.models import PositionType
 from tradebot.api.fields import MAX_INTEGER
-from trading.candles import Period, spell_time
+from trading.candles import EPOCH, Period, spell_time
 from trading.models import CandleSeries, Interval
 
 # Letters of any script: some assets have Chinese names.
@@ -87,6 +87,7 @@ def seed(text: str) -> int:
 
 
 def utc_time(text: str) -> dt.datetime:
+    """Return a time, in UTC where it names no zone; candles begin with 1970."""
     try:
         time = dt.datetime.fromisoformat(text)
     except ValueError as error:
@@ -94,7 +95,14 @@ def utc_time(text: str) -> dt.datetime:
             f"{text!r:.80} is no time; expected a day as 2025-01-31, or a time as "
             "2025-01-31T12:00, in UTC"
         ) from error
-    return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
+    if not time.tzinfo:
+        time = time.replace(tzinfo=dt.UTC)
+    if time < EPOCH:
+        raise ArgumentTypeError(
+            f"{text!r:.80} is before 1970, when candles begin; expected 1970-01-01 or "
+            "later"
+        )
+    return time.astimezone(dt.UTC)
 
 
 def series_of(options: dict[str, Any], **values: Any) -> CandleSeries:
