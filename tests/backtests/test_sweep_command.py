@@ -104,6 +104,8 @@ def test_grid_may_have_words_and_off() -> None:
         ([*DAYS, "--grid=ema_fast=1,2"], "grid.ema_fast: Ensure this value is greater"),
         ([*DAYS, "--grid=ema_fast=5", "--set=ema_fast=8"], "The grid has this param"),
         ([*DAYS, "--grid=ema_fast=5,8", "--user=no@example.com"], "There is no user"),
+        ([*DAYS, *GRID, "--top=-3"], "--top: '-3' is no count; expected 1 or more"),
+        ([*DAYS, *GRID, "--top=0"], "--top: '0' is no count; expected 1 or more"),
         (["--resume=99"], "There is no sweep 99"),
         (["--show=99"], "There is no sweep 99"),
     ],

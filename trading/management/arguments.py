@@ -1,4 +1,4 @@
-"""What the commands about candles are told: a series, a period, a seed."""
+"""What the commands about candles are told: a series, a period, a number."""
 
 from __future__ import annotations
 
@@ -75,6 +75,13 @@ def symbol(text: str) -> str:
     if not _SYMBOL.fullmatch(found):
         raise ArgumentTypeError(f"{text!r:.80} is no symbol; expected one as BTCUSDT")
     return found
+
+
+def positive(text: str) -> int:
+    """Return how many of something: one at least."""
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError(f"{text!r:.40} is no count; expected 1 or more")
+    return int(text)
 
 
 def seed(text: str) -> int:

@@ -48,6 +48,7 @@ from backtests.sweeps import (
 from tradebot.errors import ConflictError
 from tradebot.management.base import DataCommand
 from tradebot.management.progress import Progress
+from trading.management.arguments import positive
 
 MOST_COMBINATIONS = 100_000
 
@@ -90,7 +91,7 @@ class Command(DataCommand):
             "leaves it to runworker.",
         )
         parser.add_argument(
-            "--top", type=int, default=10, help="How many results to print."
+            "--top", type=positive, default=10, help="How many results to print."
         )
         parser.add_argument(
             "--json", action="store_true", help="Print JSON, with all results."
