@@ -119,6 +119,31 @@ def test_command_refuses_what_cannot_be_swept(arguments: list[Any], told: str) -
 
 @pytest.mark.alike
 @pytest.mark.usefixtures("candles")
+def test_combinations_that_do_not_go_together_are_counted_at_once_and_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    call_command("sweep", *DAYS, "--grid=ema_fast=13,21,34", "--jobs=1")
+
+    told, begun = capsys.readouterr()
+    warning = "Attention: 2 of the 3 combinations of the grid are not tried"
+    assert warning in begun
+    assert warning in told
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("candles")
+def test_sweep_without_one_combination_warns_of_one_while_it_waits() -> None:
+    sweep(*DAYS, "--grid=ema_fast=13,34", "--jobs=1")
+    made = Sweep.objects.get()
+    Sweep.objects.update(summary=None)
+
+    text = sweep(f"--show={made.pk}")
+
+    assert "Attention: 1 of the 2 combinations of the grid is not tried: its " in text
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("candles")
 def test_sweep_that_fails_is_an_error() -> None:
     with pytest.raises(CommandError, match=r"has failed: Candles .* are missing"):
         sweep(*DAYS, *GRID, "--market=futures", "--jobs=1")

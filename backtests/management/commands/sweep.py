@@ -163,6 +163,8 @@ class Command(DataCommand):
             f"Sweep {sweep.pk}: {sweep.combinations:,} combinations. If it is stopped, "
             f"--resume {sweep.pk} goes on."
         )
+        for warning in sweep_warnings(sweep):
+            self.stderr.write(f"Attention: {warning}")
         return sweep
 
     def _work(self, sweep: Sweep, jobs: int) -> None:
@@ -206,19 +208,21 @@ class Command(DataCommand):
         for place, row in enumerate(ranked(sweep)[:top], 1):
             figures = "".join(_cell(row.metrics[name]) for name in columns)
             self.stdout.write(f"{place:>4}.{figures}  {_spelled(row.parameters)}")
-        if sweep.summary is None:
-            return
-        if walked := sweep.summary["walk_forward"]:
+        if sweep.summary is not None:
+            self._tell_summary(sweep.summary)
+        for warning in sweep_warnings(sweep):
+            self.stdout.write(f"Attention: {warning}")
+
+    def _tell_summary(self, summary: dict[str, Any]) -> None:
+        if walked := summary["walk_forward"]:
             self._tell_walk(walked)
-        luck = sweep.summary["luck"]
+        luck = summary["luck"]
         if luck and luck["sharpe_interval"]:
             low, high = luck["sharpe_interval"]
             self.stdout.write(
                 f"Sharpe ratio of the best: {luck['sharpe']:,.2f}; with confidence of "
                 f"95 % {low:,.2f} to {high:,.2f}, by a bootstrap of {luck['days']} days"
             )
-        for warning in sweep_warnings(sweep):
-            self.stdout.write(f"Attention: {warning}")
 
     def _tell_walk(self, walked: dict[str, Any]) -> None:
         self.stdout.write("Walking forward: the best of each period, on the days after")
