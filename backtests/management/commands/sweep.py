@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -31,20 +31,15 @@ from backtests.management.arguments import (
     request_of,
     user_of,
 )
-from backtests.management.commands.runworker import Stopping, stop, worker_name
-from backtests.models import Sweep, SweepPiece
+from backtests.models import Sweep
 from backtests.sweeps import (
     OPEN,
-    Found,
-    PieceLost,
-    piece_claim,
-    piece_execute,
-    piece_release,
     ranked,
     sweep_cancel,
     sweep_create,
     sweep_warnings,
 )
+from backtests.work import Stopping, Worker, stop
 from tradebot.errors import ConflictError
 from tradebot.management.base import DataCommand
 from tradebot.management.progress import Progress
@@ -169,10 +164,7 @@ class Command(DataCommand):
 
     def _work(self, sweep: Sweep, jobs: int) -> None:
         """Work on a sweep, with others, until it has ended."""
-        # NumPy comes with it.
-        from backtests.sweep_simulation import SweepWorker
-
-        worker, sweeps = worker_name(), SweepWorker()
+        worker = Worker()
         title = f"Sweep {sweep.pk}"
         signal.signal(signal.SIGTERM, stop)
         try:
@@ -184,11 +176,8 @@ class Command(DataCommand):
             ):
                 while (found := _sweep(sweep.pk)).status in OPEN:
                     progress.update(found.tried, found.tried)
-                    piece = piece_claim(worker=worker, sweep=sweep) if jobs else None
-                    if piece is None:
+                    if not jobs or not worker.work(sweep):
                         time.sleep(_LOOK_EVERY_S)
-                    else:
-                        _execute(piece, sweeps.work)
                 progress.update(found.tried, found.tried)
         except (Stopping, KeyboardInterrupt) as signalled:
             raise CommandError(
@@ -237,16 +226,6 @@ class Command(DataCommand):
             f"  In all{'':16}{'':14}{_cell(walked['sharpe'])}"
             f"{walked['total_return']:>11,.2f} %"
         )
-
-
-def _execute(piece: SweepPiece, work: Callable[..., Found]) -> None:
-    try:
-        piece_execute(piece, work)
-    except PieceLost:
-        pass  # whoever has it now goes on
-    except (Stopping, KeyboardInterrupt):
-        piece_release(piece)
-        raise
 
 
 @contextmanager
