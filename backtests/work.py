@@ -1,6 +1,6 @@
 """What a worker does with the runs and pieces that wait, one at a time.
 
-``manage.py runworker`` calls it, and ``manage.py sweep``.
+``manage.py runworker`` calls it, ``manage.py sweep``, and the tasks of Celery.
 """
 
 from __future__ import annotations
