@@ -16,10 +16,10 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import get_language, gettext, override
+from django.utils.translation import get_language, gettext, ngettext, override
 
 from accounts.models import User
-from backtests.grids import DAY, combinations_of, days_of, windows_of
+from backtests.grids import DAY, combinations_of, days_of, grid_size, windows_of
 from backtests.models import Sweep, SweepPiece, SweepResult
 from backtests.parameters import filters_now
 from backtests.runs import (
@@ -111,12 +111,32 @@ def ranked(sweep: Sweep) -> QuerySet[SweepResult]:
 
 def sweep_warnings(sweep: Sweep) -> list[str]:
     """Return what to know before anything is made of the best of many."""
-    if sweep.summary is None:
+    left_out = _left_out(sweep)
+    return left_out if sweep.summary is None else [*left_out, *_doubts(sweep.summary)]
+
+
+def _left_out(sweep: Sweep) -> list[str]:
+    size = grid_size(sweep.request["grid"])
+    count = size - sweep.combinations
+    if not count:
         return []
-    luck, warnings = sweep.summary["luck"], []
+    return [
+        ngettext(
+            "%(count)s of the %(size)s combinations of the grid is not tried: its "
+            "parameters do not go together.",
+            "%(count)s of the %(size)s combinations of the grid are not tried: their "
+            "parameters do not go together.",
+            count,
+        )
+        % {"count": count, "size": size}
+    ]
+
+
+def _doubts(summary: Mapping[str, Any]) -> list[str]:
+    luck = summary["luck"]
     if luck is None:
         return [gettext("No combination has traded enough to say anything about it.")]
-    warnings.append(
+    warnings = [
         gettext(
             "The best of many is partly luck. The best of %(tries)s combinations "
             "without any skill would be expected to have a Sharpe ratio of %(lucky)s; "
@@ -129,10 +149,10 @@ def sweep_warnings(sweep: Sweep) -> list[str]:
             "sharpe": f"{luck['sharpe']:.2f}",
             "probability": f"{luck['deflated_sharpe']:.3f}",
         }
-    )
+    ]
     if luck["deflated_sharpe"] < _ENOUGH:
         warnings.append(gettext("That is too little, below 0.95: take it for luck."))
-    if sweep.summary["walk_forward"] is None:
+    if summary["walk_forward"] is None:
         warnings.append(
             gettext(
                 "The best was chosen by the same days that it was tried on. Ask for "

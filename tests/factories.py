@@ -99,7 +99,13 @@ def make_run(user: User, **values: Any) -> BacktestRun:
 def make_sweep(user: User, **values: Any) -> Sweep:
     """Make a sweep of one combination, of which no worker knows."""
     sweep = Sweep.objects.create(
-        **{"user": user, "request": {}, "combinations": 1, "status": "queued", **values}
+        **{
+            "user": user,
+            "request": {"grid": {"ema_fast": [5]}},
+            "combinations": 1,
+            "status": "queued",
+            **values,
+        }
     )
     SweepResult.objects.create(
         sweep=sweep, number=0, score=1.5, parameters={"ema_fast": 5}, metrics={}

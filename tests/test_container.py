@@ -12,6 +12,7 @@ import yaml
 from django.core.management import call_command
 from django.test import override_settings
 
+from backtests.tasks import QUEUE
 from tests.processes import ROOT
 
 
@@ -69,6 +70,19 @@ def test_compose_runs_backtests_and_bots_in_containers_of_their_own(
 
 
 @pytest.mark.sqlite
+def test_compose_keeps_bots_and_backtests_of_celery_apart(compose: Any) -> None:
+    celery, beside, beat = (
+        compose["services"][name] for name in ("celery", "celery-backtests", "beat")
+    )
+    assert "-Q" not in celery["command"]
+    assert beside["command"][3:6] == ["worker", "-Q", QUEUE]
+    assert beat["command"][3] == "beat"
+    assert celery["profiles"] == beside["profiles"] == beat["profiles"] == ["celery"]
+    assert beside["environment"] == celery["environment"] == beat["environment"]
+    assert beside["depends_on"] == celery["depends_on"]
+
+
+@pytest.mark.sqlite
 def test_compose_trusts_its_own_network_only(compose: Any) -> None:
     (network,) = compose["networks"]["default"]["ipam"]["config"]
     for name in ("web", "stream"):
@@ -77,7 +91,13 @@ def test_compose_trusts_its_own_network_only(compose: Any) -> None:
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize("name", ["web", "stream", "worker", "bots", "proxy"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("web", "stream", "worker", "bots", "proxy"),
+        *("redis", "celery", "celery-backtests", "beat"),
+    ],
+)
 def test_compose_confines_the_servers(compose: Any, name: str) -> None:
     service = compose["services"][name]
     assert service["read_only"] is True

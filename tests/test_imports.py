@@ -63,8 +63,11 @@ def test_engine_imports_neither_django_nor_clock_nor_network() -> None:
 
 
 @pytest.mark.sqlite
-def test_web_process_starts_without_numpy_and_numba() -> None:
-    started = "import sys, tradebot.wsgi, tradebot.urls; print(*sys.modules)"
+@pytest.mark.parametrize("module", ["tradebot.urls", "backtests.tasks"])
+def test_process_that_never_simulates_starts_without_numpy_and_numba(
+    module: str,
+) -> None:
+    started = f"import sys, tradebot.wsgi, {module}; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", started],
         cwd=ROOT,
@@ -74,5 +77,5 @@ def test_web_process_starts_without_numpy_and_numba() -> None:
         check=True,
     )
     loaded = set(done.stdout.split())
-    assert "tradebot.urls" in loaded
+    assert module in loaded
     assert not {"numpy", "numba", "trading.engine"} & loaded

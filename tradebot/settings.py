@@ -212,7 +212,7 @@ def _check_broker_url(value: str) -> str | None:
     return "must be the URL of a Redis"
 
 
-# For those who run bots by Celery; nothing else asks for it.
+# For those who run bots or backtests by Celery; nothing else asks for it.
 CELERY_BROKER_URL = (
     env.text(
         "CELERY_BROKER_URL", example="redis://redis:6379/0", check=_check_broker_url

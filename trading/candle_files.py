@@ -108,8 +108,10 @@ class CandleFile:
     def _lines(self) -> Iterator[tuple[int, Sequence[str]]]:
         """Yield the number of each line with its open time and its numbers.
 
-        A line of another width than the first is yielded as it is.
+        A line of another width than the first is yielded as it is. One that goes on in
+        others, within quotes, has the number of where it begins.
         """
+        begins = 1
         try:
             with self.path.open("rb") as self._raw:
                 self.size = self.path.stat().st_size
@@ -119,14 +121,21 @@ class CandleFile:
                     pick = self._columns(first)
                     if first[0].isdecimal():
                         yield 1, pick(first)
-                    for fields in filter(None, lines):
-                        same = len(fields) == len(first)
-                        yield lines.line_num, pick(fields) if same else fields
+                    begins = lines.line_num + 1
+                    for fields in lines:
+                        if fields:
+                            same = len(fields) == len(first)
+                            yield begins, pick(fields) if same else fields
+                        begins = lines.line_num + 1
+        except csv.Error as error:
+            raise BadFileError(
+                f"{self.path} cannot be read from line {begins} on: {error}. Expected "
+                "CSV, with an end of each quote. Nothing of it was stored."
+            ) from error
         except (
             OSError,
             EOFError,
             UnicodeDecodeError,
-            csv.Error,
             zlib.error,
             zipfile.BadZipFile,
         ) as error:

@@ -14,7 +14,7 @@ from accounts.models import User
 from backtests.parameters import STRATEGIES, ParametersSerializer
 from bots.models import PositionType
 from trading.candles import Period, spell_time
-from trading.management.arguments import add_period_arguments, symbol
+from trading.management.arguments import add_period_arguments, seed, symbol
 from trading.models import Interval
 
 _OFF = ("off", "none", "null")
@@ -32,7 +32,7 @@ def add_request_arguments(parser: CommandParser, *, required: bool = True) -> No
     add_period_arguments(parser, required=required)
     parser.add_argument(
         "--seed",
-        type=int,
+        type=seed,
         help="Try it on the candles that make_candles has made up from this seed.",
     )
     parser.add_argument("--strategy", choices=STRATEGIES, default="ema")

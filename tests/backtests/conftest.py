@@ -18,7 +18,11 @@ HOUR = dt.timedelta(hours=1)
 
 @pytest.fixture
 def candles(db: None) -> None:
-    """Waves for ten days, with what the averages need before them."""
+    make_candles()
+
+
+def make_candles() -> None:
+    """Store waves of ten days, with what the averages need before them."""
     series = CandleSeries(
         market="spot", symbol="BTCUSDT", interval="1h", source=CandleSource.IMPORTED
     )

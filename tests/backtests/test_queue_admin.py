@@ -105,7 +105,9 @@ def test_sweep_shows_warnings_the_best_and_walking_forward(superuser: Client) ->
 
 
 def test_sweep_of_nobody_that_has_found_nothing_is_shown(superuser: Client) -> None:
-    sweep = Sweep.objects.create(request={}, combinations=3)
+    sweep = Sweep.objects.create(
+        request={"grid": {"ema_fast": [3, 5, 8]}}, combinations=3
+    )
 
     assert "None yet." in page_of(superuser, sweep)
     listed = superuser.get(admin_url("changelist", Sweep)).content.decode()
@@ -129,7 +131,7 @@ def test_page_of_a_sweep_has_no_more_than_the_first_results(
 
 def test_markup_in_what_was_asked_is_shown_as_text(superuser: Client) -> None:
     user = make_user()
-    asked = {"symbol": MARKUP, "rank_by": MARKUP}
+    asked = {"symbol": MARKUP, "rank_by": MARKUP, "grid": {MARKUP: [MARKUP]}}
     summary: dict[str, Any] = {**SWEPT["summary"]}
     (window,) = summary["walk_forward"]["windows"]
     window = {**window, "parameters": {MARKUP: MARKUP}}

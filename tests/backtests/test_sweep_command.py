@@ -104,6 +104,8 @@ def test_grid_may_have_words_and_off() -> None:
         ([*DAYS, "--grid=ema_fast=1,2"], "grid.ema_fast: Ensure this value is greater"),
         ([*DAYS, "--grid=ema_fast=5", "--set=ema_fast=8"], "The grid has this param"),
         ([*DAYS, "--grid=ema_fast=5,8", "--user=no@example.com"], "There is no user"),
+        ([*DAYS, *GRID, "--top=-3"], "--top: '-3' is no count; expected 1 or more"),
+        ([*DAYS, *GRID, "--top=0"], "--top: '0' is no count; expected 1 or more"),
         (["--resume=99"], "There is no sweep 99"),
         (["--show=99"], "There is no sweep 99"),
     ],
@@ -113,6 +115,31 @@ def test_command_refuses_what_cannot_be_swept(arguments: list[Any], told: str) -
         sweep(*arguments)
 
     assert not Sweep.objects.exists()
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("candles")
+def test_combinations_that_do_not_go_together_are_counted_at_once_and_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    call_command("sweep", *DAYS, "--grid=ema_fast=13,21,34", "--jobs=1")
+
+    told, begun = capsys.readouterr()
+    warning = "Attention: 2 of the 3 combinations of the grid are not tried"
+    assert warning in begun
+    assert warning in told
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("candles")
+def test_sweep_without_one_combination_warns_of_one_while_it_waits() -> None:
+    sweep(*DAYS, "--grid=ema_fast=13,34", "--jobs=1")
+    made = Sweep.objects.get()
+    Sweep.objects.update(summary=None)
+
+    text = sweep(f"--show={made.pk}")
+
+    assert "Attention: 1 of the 2 combinations of the grid is not tried: its " in text
 
 
 @pytest.mark.alike

@@ -362,7 +362,9 @@ def test_sweep_is_asked_for_and_its_results_are_ranked(
     api: JSONClient, stranger: JSONClient
 ) -> None:
     made = read(api.send("POST", "/backtest/sweep", ASKED), 202)
-    assert (made["status"], made["progress"], made["warnings"]) == ("queued", 0, [])
+    assert (made["status"], made["progress"]) == ("queued", 0)
+    left_out = "4 of the 12 combinations of the grid are not tried: their parameters "
+    assert made["warnings"] == [f"{left_out}do not go together."]
     assert (made["combinations"], made["request"]["rank_by"]) == (8, "sharpe")
     path = f"/backtest/sweeps/{made['id']}"
 
@@ -371,11 +373,12 @@ def test_sweep_is_asked_for_and_its_results_are_ranked(
     done = read(api.send("GET", path))
     assert (done["status"], done["progress"], done["tried"]) == ("done", 1, 8)
     assert done["summary"]["luck"]["tries"] == 8
-    assert "The best of many is partly luck" in done["warnings"][0]
+    assert "The best of many is partly luck" in done["warnings"][1]
     turkish = json.loads(
         api.get(f"/api/v1{path}", headers={"Accept-Language": "tr"}).content
     )
-    assert turkish["warnings"] != done["warnings"]
+    assert turkish["warnings"][0].startswith("Grid içindeki 12 kombinasyondan 4 ")
+    assert turkish["warnings"][1] != done["warnings"][1]
     response = api.send("GET", f"{path}/results?limit=2&offset=1")
     assert response.headers["X-Total-Count"] == "8"
     rows = read(response)

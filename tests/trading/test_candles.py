@@ -231,6 +231,7 @@ def test_volatility_grows_with_the_root_of_the_interval(
         ("--base-price=41000", "is made with --base-price 40000, not 41000"),
         ("--from=2024-12-31", "begins at 2025-01-01T00:00Z"),
         ("--seed=-1", "is no seed"),
+        ("--seed=2147483648", "is no seed; expected .* from 0 to 2147483647"),
         ("--base-price=0", "is no base price"),
         ("--base-price=NaN", "is no base price"),
     ],

@@ -119,6 +119,18 @@ BAD: dict[str, tuple[bytes, str]] = {
         changed("00:01:00Z", "00:05:00Z").replace(b"00:02:00Z", b"00:10:00Z"),
         "some are 0:05:00 apart",
     ),
+    "quote without an end": (
+        text(HEADER, LINES[0], "", '"' + LINES[1], *LINES[2:]),
+        "from line 4 on: unexpected end of data. Expected CSV",
+    ),
+    "quote without an end in the first line": (
+        text('"' + HEADER, *LINES),
+        "from line 1 on: unexpected end of data",
+    ),
+    "line break within quotes": (
+        text(f"{HEADER},note", f'{LINES[0]},"a\nb"', '"bad\n"'),
+        "line 4: ",
+    ),
     "half a gzip": (gzip.compress(text(HEADER, *LINES))[:-12], "cannot be read"),
     "not UTF-8": (
         changed("46320.0", "4632").replace(b"4632", b"\xff"),

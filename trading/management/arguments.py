@@ -1,4 +1,4 @@
-"""What the commands about candles are told: a series, a period."""
+"""What the commands about candles are told: a series, a period, a number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from bots.models import PositionType
-from trading.candles import Period, spell_time
+from tradebot.api.fields import MAX_INTEGER
+from trading.candles import EPOCH, Period, spell_time
 from trading.models import CandleSeries, Interval
 
 # Letters of any script: some assets have Chinese names.
@@ -76,7 +77,24 @@ def symbol(text: str) -> str:
     return found
 
 
+def positive(text: str) -> int:
+    """Return how many of something: one at least."""
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError(f"{text!r:.40} is no count; expected 1 or more")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Return the seed of made-up candles: one that runs and bots can name, too."""
+    if not text.isdecimal() or int(text) > MAX_INTEGER:
+        raise ArgumentTypeError(
+            f"{text!r:.40} is no seed; expected a whole number from 0 to {MAX_INTEGER}"
+        )
+    return int(text)
+
+
 def utc_time(text: str) -> dt.datetime:
+    """Return a time, in UTC where it names no zone; candles begin with 1970."""
     try:
         time = dt.datetime.fromisoformat(text)
     except ValueError as error:
@@ -84,7 +102,14 @@ def utc_time(text: str) -> dt.datetime:
             f"{text!r:.80} is no time; expected a day as 2025-01-31, or a time as "
             "2025-01-31T12:00, in UTC"
         ) from error
-    return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
+    if not time.tzinfo:
+        time = time.replace(tzinfo=dt.UTC)
+    if time < EPOCH:
+        raise ArgumentTypeError(
+            f"{text!r:.80} is before 1970, when candles begin; expected 1970-01-01 or "
+            "later"
+        )
+    return time.astimezone(dt.UTC)
 
 
 def series_of(options: dict[str, Any], **values: Any) -> CandleSeries:

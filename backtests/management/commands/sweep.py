@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -31,23 +31,19 @@ from backtests.management.arguments import (
     request_of,
     user_of,
 )
-from backtests.management.commands.runworker import Stopping, stop, worker_name
-from backtests.models import Sweep, SweepPiece
+from backtests.models import Sweep
 from backtests.sweeps import (
     OPEN,
-    Found,
-    PieceLost,
-    piece_claim,
-    piece_execute,
-    piece_release,
     ranked,
     sweep_cancel,
     sweep_create,
     sweep_warnings,
 )
+from backtests.work import Stopping, Worker, stop
 from tradebot.errors import ConflictError
 from tradebot.management.base import DataCommand
 from tradebot.management.progress import Progress
+from trading.management.arguments import positive
 
 MOST_COMBINATIONS = 100_000
 
@@ -90,7 +86,7 @@ class Command(DataCommand):
             "leaves it to runworker.",
         )
         parser.add_argument(
-            "--top", type=int, default=10, help="How many results to print."
+            "--top", type=positive, default=10, help="How many results to print."
         )
         parser.add_argument(
             "--json", action="store_true", help="Print JSON, with all results."
@@ -162,14 +158,13 @@ class Command(DataCommand):
             f"Sweep {sweep.pk}: {sweep.combinations:,} combinations. If it is stopped, "
             f"--resume {sweep.pk} goes on."
         )
+        for warning in sweep_warnings(sweep):
+            self.stderr.write(f"Attention: {warning}")
         return sweep
 
     def _work(self, sweep: Sweep, jobs: int) -> None:
         """Work on a sweep, with others, until it has ended."""
-        # NumPy comes with it.
-        from backtests.sweep_simulation import SweepWorker
-
-        worker, sweeps = worker_name(), SweepWorker()
+        worker = Worker()
         title = f"Sweep {sweep.pk}"
         signal.signal(signal.SIGTERM, stop)
         try:
@@ -181,11 +176,8 @@ class Command(DataCommand):
             ):
                 while (found := _sweep(sweep.pk)).status in OPEN:
                     progress.update(found.tried, found.tried)
-                    piece = piece_claim(worker=worker, sweep=sweep) if jobs else None
-                    if piece is None:
+                    if not jobs or not worker.work(sweep):
                         time.sleep(_LOOK_EVERY_S)
-                    else:
-                        _execute(piece, sweeps.work)
                 progress.update(found.tried, found.tried)
         except (Stopping, KeyboardInterrupt) as signalled:
             raise CommandError(
@@ -205,19 +197,21 @@ class Command(DataCommand):
         for place, row in enumerate(ranked(sweep)[:top], 1):
             figures = "".join(_cell(row.metrics[name]) for name in columns)
             self.stdout.write(f"{place:>4}.{figures}  {_spelled(row.parameters)}")
-        if sweep.summary is None:
-            return
-        if walked := sweep.summary["walk_forward"]:
+        if sweep.summary is not None:
+            self._tell_summary(sweep.summary)
+        for warning in sweep_warnings(sweep):
+            self.stdout.write(f"Attention: {warning}")
+
+    def _tell_summary(self, summary: dict[str, Any]) -> None:
+        if walked := summary["walk_forward"]:
             self._tell_walk(walked)
-        luck = sweep.summary["luck"]
+        luck = summary["luck"]
         if luck and luck["sharpe_interval"]:
             low, high = luck["sharpe_interval"]
             self.stdout.write(
                 f"Sharpe ratio of the best: {luck['sharpe']:,.2f}; with confidence of "
                 f"95 % {low:,.2f} to {high:,.2f}, by a bootstrap of {luck['days']} days"
             )
-        for warning in sweep_warnings(sweep):
-            self.stdout.write(f"Attention: {warning}")
 
     def _tell_walk(self, walked: dict[str, Any]) -> None:
         self.stdout.write("Walking forward: the best of each period, on the days after")
@@ -232,16 +226,6 @@ class Command(DataCommand):
             f"  In all{'':16}{'':14}{_cell(walked['sharpe'])}"
             f"{walked['total_return']:>11,.2f} %"
         )
-
-
-def _execute(piece: SweepPiece, work: Callable[..., Found]) -> None:
-    try:
-        piece_execute(piece, work)
-    except PieceLost:
-        pass  # whoever has it now goes on
-    except (Stopping, KeyboardInterrupt):
-        piece_release(piece)
-        raise
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from trading.management.arguments import (
     add_period_arguments,
     add_series_arguments,
     period_of,
+    seed,
     series_of,
 )
 from trading.models import CandleSource
@@ -31,7 +32,7 @@ class Command(DataCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add_series_arguments(parser)
         add_period_arguments(parser)
-        parser.add_argument("--seed", type=_seed, required=True)
+        parser.add_argument("--seed", type=seed, required=True)
         parser.add_argument(
             "--base-price",
             type=_base_price,
@@ -56,12 +57,6 @@ class Command(DataCommand):
             f"{wanted}, up to {period.end:%Y-%m-%d %H:%M} UTC: {stored.added:,} made, "
             f"{stored.unchanged:,} were there."
         )
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**63:
-        raise ArgumentTypeError(f"{text!r:.40} is no seed; expected 0 or more, as 42")
-    return int(text)
 
 
 def _base_price(text: str) -> Decimal:

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -14,6 +13,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from tradebot.management.base import DataCommand
+from trading.management.arguments import positive
 from trading.notifications.delivery import deliver_due
 
 THREADS = 8
@@ -32,7 +32,7 @@ class Command(DataCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--threads",
-            type=_positive,
+            type=positive,
             default=THREADS,
             metavar="N",
             help=f"Look at N bots on an exchange at once (default: {THREADS}).",
@@ -95,12 +95,6 @@ class Command(DataCommand):
             f"The database cannot be used: {reason}. Trying again in "
             f"{_RETRY_AFTER_S:.0f} s."
         )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise ArgumentTypeError(f"{text} is no number of threads; expected 1 or more")
-    return int(text)
 
 
 def _stop_with_parent(pid: int, stop: Any, stopping: threading.Event) -> None:
