@@ -16,7 +16,7 @@ from backtests.work import Worker
 
 # Of its own: whoever looks at bots does not wait until a backtest is finished.
 QUEUE = "backtests"
-# More than any run or piece takes: what is killed begins anew, and would never end.
+# More than any run or piece takes: what is killed begins anew.
 _TIME_LIMIT_S = 24 * 60 * 60
 
 logger = logging.getLogger(__name__)

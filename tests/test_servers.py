@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import socket
 import time
@@ -170,3 +171,26 @@ def test_worker_that_is_told_to_end_while_it_begins_ends(
         server.process.send_signal(signal.SIGTERM)
 
         assert server.process.wait(timeout=15) == 0
+
+
+def test_workers_beside_the_server_give_way_to_it(tmp_path: Path) -> None:
+    settings = {**SECRETS, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    settings |= {"WEB_CONCURRENCY": "1", "BACKTEST_WORKERS": "2"}
+    assert manage("migrate", "--verbosity", "0", **settings).returncode == 0
+    with serving(tmp_path, GUNICORN, **settings) as server:
+        server.get("/health")
+        until = time.monotonic() + 20
+        while (found := priorities(server, "runworker")) != [10, 10]:
+            assert time.monotonic() < until, found
+            time.sleep(0.1)
+
+
+def priorities(server: Server, command: str) -> list[int]:
+    """Return how nice the children of a server are that run this command."""
+    threads = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+    return [
+        os.getpriority(os.PRIO_PROCESS, int(child))
+        for children in threads
+        for child in children.read_text().split()
+        if command in Path(f"/proc/{child}/cmdline").read_text()
+    ]

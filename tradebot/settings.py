@@ -201,7 +201,10 @@ WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", default=2)
 WEB_THREADS = env.integer("WEB_THREADS", default=8)
 
 # Processes beside the server that run backtests; 0 where runworker is run elsewhere.
-BACKTEST_WORKERS = env.integer("BACKTEST_WORKERS", default=1, minimum=0)
+# They give way to it: a sweep may have all processors.
+BACKTEST_WORKERS = env.integer(
+    "BACKTEST_WORKERS", default=os.cpu_count() or 1, minimum=0
+)
 # Processes beside the server that run bots.
 BOT_RUNNERS = env.integer("BOT_RUNNERS", default=1, minimum=0)
 

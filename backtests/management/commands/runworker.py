@@ -17,6 +17,8 @@ from tradebot.management.base import DataCommand
 
 LOOK_EVERY_S = 0.2
 RETRY_AFTER_S = 5.0
+# Beside a server: whoever waits for an answer comes first, and so do bots.
+_NICE = 10
 
 
 class Command(DataCommand):
@@ -49,6 +51,8 @@ class Command(DataCommand):
         worker = Worker(tell=self.stdout.write, complain=self.stderr.write)
         sweep = None if options["sweep"] is None else Sweep(pk=options["sweep"])
         parent = options["with_parent"]
+        if parent is not None and sweep is None:
+            os.nice(_NICE)
         signal.signal(signal.SIGTERM, stop)
         try:
             while parent is None or os.getppid() == parent:
