@@ -16,7 +16,7 @@ from accounts.models import User
 from backtests import sweeps
 from backtests.api.sweep_serializers import SweepRequest
 from backtests.models import BacktestRun, Sweep, SweepPiece, SweepResult
-from backtests.runs import LOST_AFTER
+from backtests.runs import LOST_AFTER, MOST_ATTEMPTS
 from backtests.simulation import simulate
 from backtests.sweep_simulation import SweepWorker
 from backtests.sweeps import (
@@ -175,6 +175,21 @@ def test_piece_of_a_dead_worker_is_worked_on_again_and_stored_once() -> None:
     work(SweepWorker(), sweep=sweep)
 
     assert told(sweep) == told(whole)
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("candles")
+def test_sweep_with_a_piece_that_no_worker_survives_fails() -> None:
+    sweep = ask()
+    for number in range(MOST_ATTEMPTS):
+        assert piece_claim(worker=f"dead {number}", sweep=sweep)
+        SweepPiece.objects.update(beat_at=timezone.now() - 2 * LOST_AFTER)
+
+    assert piece_claim(worker="next", sweep=sweep) is None
+
+    sweep.refresh_from_db()
+    assert (sweep.status, sweep.error_code) == (Status.FAILED, "server")
+    assert "3 workers have died" in str(sweep.error)
 
 
 @pytest.mark.usefixtures("candles")
