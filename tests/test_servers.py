@@ -151,8 +151,10 @@ def post_worker_init(worker):
 """
 
 
-@pytest.mark.parametrize("hook", ["post_fork", "post_worker_init"])
-@pytest.mark.parametrize("worker", ["asgi", "wsgi"])
+@pytest.mark.parametrize(
+    ("worker", "hook"),
+    [("asgi", "post_worker_init"), ("wsgi", "post_fork")],
+)
 def test_worker_that_is_told_to_end_while_it_begins_ends(
     tmp_path: Path, worker: str, hook: str
 ) -> None:

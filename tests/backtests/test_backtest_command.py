@@ -121,6 +121,7 @@ def test_command_marks_candles_that_are_made_up(tmp_path: Path) -> None:
         (["--from=0001-01-01T00:00+01:00"], r"is before 1970, when candles begin"),
         (["--from=1969-12-31"], r"--from: '1969-12-31' is before 1970"),
         (["--to=1970-01-01T00:00+01:00"], r"--to: '1970-01-01T.*' is before 1970"),
+        (["--to=9999-12-31T23:59-05:00"], r"--to: '9999-.*' is after the year 9999"),
         (["--from=31.1.2025"], r"is no time; expected a day as 2025-01-31"),
         (["--from=2025-01-31T12:00"], r"whole days, UTC: expected 2025-01-31"),
         (["--to=2025-02-11"], r"2025-02-10T00:00Z.*manage.py download_candles"),

@@ -106,6 +106,7 @@ def test_grid_may_have_words_and_off() -> None:
         ([*DAYS, "--grid=ema_fast=5,8", "--user=no@example.com"], "There is no user"),
         ([*DAYS, *GRID, "--top=-3"], "--top: '-3' is no count; expected 1 or more"),
         ([*DAYS, *GRID, "--top=0"], "--top: '0' is no count; expected 1 or more"),
+        ([*DAYS, *GRID, "--jobs=-3"], "--jobs: '-3' is no count; expected 0 or more"),
         (["--resume=99"], "There is no sweep 99"),
         (["--show=99"], "There is no sweep 99"),
     ],

@@ -79,8 +79,17 @@ def symbol(text: str) -> str:
 
 def positive(text: str) -> int:
     """Return how many of something: one at least."""
-    if not text.isdecimal() or not int(text):
-        raise ArgumentTypeError(f"{text!r:.40} is no count; expected 1 or more")
+    return _count(text, least=1)
+
+
+def none_or_more(text: str) -> int:
+    """Return how many of something, which may be 0."""
+    return _count(text, least=0)
+
+
+def _count(text: str, *, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise ArgumentTypeError(f"{text!r:.40} is no count; expected {least} or more")
     return int(text)
 
 
@@ -109,7 +118,12 @@ def utc_time(text: str) -> dt.datetime:
             f"{text!r:.80} is before 1970, when candles begin; expected 1970-01-01 or "
             "later"
         )
-    return time.astimezone(dt.UTC)
+    try:
+        return time.astimezone(dt.UTC)
+    except OverflowError as error:
+        raise ArgumentTypeError(
+            f"{text!r:.80} is after the year 9999 in UTC; expected an earlier time"
+        ) from error
 
 
 def series_of(options: dict[str, Any], **values: Any) -> CandleSeries:

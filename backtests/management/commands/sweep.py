@@ -43,7 +43,7 @@ from backtests.work import Stopping, Worker, stop
 from tradebot.errors import ConflictError
 from tradebot.management.base import DataCommand
 from tradebot.management.progress import Progress
-from trading.management.arguments import positive
+from trading.management.arguments import none_or_more, positive
 
 MOST_COMBINATIONS = 100_000
 
@@ -80,7 +80,7 @@ class Command(DataCommand):
         parser.add_argument("--user", metavar="EMAIL", help="Whose sweep it is.")
         parser.add_argument(
             "--jobs",
-            type=int,
+            type=none_or_more,
             default=os.cpu_count() or 1,
             help="How many processes work on it; as many as there are processors. 0 "
             "leaves it to runworker.",
