@@ -13,14 +13,17 @@ _WORTH_TELLING = 0.95  # of the risk that was asked for
 
 
 def backtest_warnings(backtest: Backtest) -> list[str]:
-    """Return it in sentences; of results of the old program, nothing is known."""
+    """Return it in sentences; of results of the old program, nothing is known.
+
+    Results from before signals were counted have no ``skipped``.
+    """
     metrics = backtest.metrics
     if metrics is None:
         return []
     return [
         *_of_candles(backtest),
         *_of_parameters(backtest.parameters, metrics["effective_risk"]),
-        *_of_signals(metrics["total_trades"], metrics["skipped"]),
+        *_of_signals(metrics["total_trades"], metrics.get("skipped", {})),
     ]
 
 

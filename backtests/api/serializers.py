@@ -424,7 +424,7 @@ class BacktestSerializer(ModelSerializer[Backtest]):
 class RunResultSerializer(BacktestSerializer):
     """The result of a run that has just ended, as old clients know it: unrounded."""
 
-    total_return = serializers.FloatField()  # type: ignore[assignment]  # as meant
+    total_return = serializers.FloatField()  # type: ignore[assignment]  # not to two places
     win_rate = serializers.FloatField()  # type: ignore[assignment]  # the same
     test_mode = serializers.SerializerMethodField()
 
