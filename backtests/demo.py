@@ -19,7 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
-from backtests.api.serializers import BacktestRequest
+from backtests.api.requests import BacktestRequest
 from backtests.models import BacktestRun
 from backtests.runs import Status as RunStatus
 from backtests.runs import run_create, run_execute

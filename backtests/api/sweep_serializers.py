@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from backtests.api.serializers import BacktestRequest, refusal
+from backtests.api.requests import BacktestRequest, refusal
 from backtests.grids import (
     RANKINGS,
     combinations_of,

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from accounts.api.authentication import caller
 from backtests import runs
 from backtests.api.pagination import NewestPagination
+from backtests.api.requests import RunRequest
 from backtests.api.serializers import (
     BacktestDeletedAnswer,
     BacktestDetailAnswer,
@@ -30,7 +31,6 @@ from backtests.api.serializers import (
     CacheInfoAnswer,
     MarketSymbolsAnswer,
     RunAnswer,
-    RunRequest,
     RunResultAnswer,
     RunResultSerializer,
     RunSerializer,

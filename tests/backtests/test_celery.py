@@ -11,7 +11,7 @@ from celery import Celery
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.models import User
-from backtests.api.serializers import BacktestRequest
+from backtests.api.requests import BacktestRequest
 from backtests.api.sweep_serializers import SweepRequest
 from backtests.models import BacktestRun, Sweep, SweepPiece
 from backtests.runs import run_create

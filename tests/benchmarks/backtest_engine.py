@@ -39,7 +39,7 @@ from django.db import connections  # noqa: E402
 from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from backtests.api.serializers import BacktestRequest  # noqa: E402
+from backtests.api.requests import BacktestRequest  # noqa: E402
 from backtests.api.sweep_serializers import SweepRequest  # noqa: E402
 from backtests.models import BacktestRun, Sweep  # noqa: E402
 from backtests.runs import run_claim, run_create, run_execute  # noqa: E402

@@ -12,7 +12,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
-from backtests.api.serializers import BacktestRequest, BacktestSerializer
+from backtests.api.requests import BacktestRequest
+from backtests.api.serializers import BacktestSerializer
 from backtests.charts import picture_draw, prices_find
 from backtests.management.arguments import (
     add_request_arguments,
