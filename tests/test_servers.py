@@ -182,7 +182,8 @@ def test_workers_beside_the_server_give_way_to_it(tmp_path: Path) -> None:
     with serving(tmp_path, GUNICORN, **settings) as server:
         server.get("/health")
         until = time.monotonic() + 20
-        while (found := priorities(server, "runworker")) != [10, 10]:
+        nicer = min(os.nice(0) + 10, 19)
+        while (found := priorities(server, "runworker")) != [nicer, nicer]:
             assert time.monotonic() < until, found
             time.sleep(0.1)
 

@@ -15,7 +15,7 @@ from tests.api.endpoints import (
     written_fields,
 )
 from tests.clients import JSONClient, broken_fields, read_problem
-from tests.factories import make_one_of_everything, make_user
+from tests.factories import make_one_of_everything, make_symbols, make_user
 
 NOT_JSON = [
     b"{",
@@ -165,6 +165,7 @@ def test_body_that_is_no_object_is_refused(
 def test_odd_values_are_no_failure(
     api: JSONClient, ids: dict[str, int], method: str, path: str
 ) -> None:
+    make_symbols()
     target = with_ids(path, ids)
     for value in ODD_VALUES:
         fields = written_fields(method, path)

@@ -14,8 +14,9 @@ from tests.migrations.chain import Walker
 
 Outcome = dict[str, Any]
 
-# What a fill puts in for want of a better time is later than this.
-BEGAN = dt.datetime.now(dt.UTC)
+# What a fill puts in for want of a better time is not before this; SQLite's has no more
+# than whole seconds.
+BEGAN = dt.datetime.now(dt.UTC).replace(microsecond=0)
 # Of what else there is, so that nothing is left over.
 _OBJECTS = """
     SELECT 'relation', c.relname, coalesce(x.indisvalid, true)
