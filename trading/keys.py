@@ -16,7 +16,7 @@ from accounts.models import User
 from apikeys import crypto, services
 from apikeys.models import APIKey, Environment
 from bots.models import PositionType
-from tradebot.errors import RefusedError, TemporaryError
+from tradebot.errors import ConflictError, RefusedError, TemporaryError
 from trading.exchanges import connect
 from trading.exchanges.base import AuthenticationError, Permissions
 
@@ -25,10 +25,12 @@ CURRENCY = "USDT"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """What can be spent, in CURRENCY; None for a market that the key is not for."""
+    """What can be spent, in CURRENCY: 0 where the key is not for a market."""
 
-    spot: Decimal | None
-    futures: Decimal | None
+    spot: Decimal
+    futures: Decimal
+    markets: list[str]
+    """Those that the key is for."""
 
 
 def api_key_create(
@@ -58,7 +60,7 @@ def api_key_validate(*, api_key: APIKey) -> APIKey:
 
     Raises RefusedError where it does not accept the key, or where the key may do what
     no bot needs; it is not valid then. Raises ExchangeError where the exchange cannot
-    be asked, ConflictError where the key was changed meanwhile.
+    be asked, ConflictError where the key was changed meanwhile or cannot be read.
     """
     if api_key.environment not in (Environment.TESTNET, Environment.LIVE):
         raise RefusedError(
@@ -78,7 +80,8 @@ def api_key_validate(*, api_key: APIKey) -> APIKey:
 def balance_read(*, api_key: APIKey) -> Balance:
     """Return what the account of a key has to spend.
 
-    Raises RefusedError for a key for paper, and ExchangeError.
+    Raises RefusedError for a key for paper, ConflictError for one that cannot be read,
+    and ExchangeError.
     """
     if api_key.environment == Environment.PAPER:
         raise RefusedError(
@@ -88,11 +91,10 @@ def balance_read(*, api_key: APIKey) -> Balance:
             )
         )
     public, secret = _credentials(api_key)
-    free: dict[str, Decimal | None] = {}
-    for market in PositionType.values:
-        if api_key.permissions is not None and market not in api_key.permissions:
-            free[market] = None
-            continue
+    free = dict.fromkeys(PositionType.values, Decimal(0))
+    known = api_key.permissions
+    markets = [market for market in free if known is None or market in known]
+    for market in markets:
         free[market] = connect.free_ask(
             api_key=public,
             secret_key=secret,
@@ -100,7 +102,7 @@ def balance_read(*, api_key: APIKey) -> Balance:
             market=market,
             asset=CURRENCY,
         )
-    return Balance(**free)
+    return Balance(**free, markets=markets)
 
 
 def _accepted(api_key: str, secret_key: str, environment: str) -> list[str]:
@@ -150,6 +152,15 @@ def _words(told: Permissions) -> list[str]:
 
 
 def _credentials(key: APIKey) -> tuple[str, str]:
-    return crypto.decrypt(key.encrypted_api_key), crypto.decrypt(
-        key.encrypted_secret_key
-    )
+    try:
+        return (
+            crypto.decrypt(key.encrypted_api_key),
+            crypto.decrypt(key.encrypted_secret_key),
+        )
+    except crypto.DecryptionError as error:
+        raise ConflictError(
+            gettext(
+                "This server cannot read the API key any more. Store it anew, or ask "
+                "the operator, who finds it with manage.py rotate_keys --dry-run."
+            )
+        ) from error

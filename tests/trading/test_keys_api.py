@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
@@ -192,13 +193,13 @@ def test_a_key_is_shown_to_the_exchange_when_it_is_stored(
 
 @pytest.mark.parametrize(
     ("permissions", "futures", "total"),
-    [(None, 2, 3.5), (["spot", "futures"], 2, 3.5), (["spot"], None, 1.5)],
+    [(None, 2, 3.5), (["spot", "futures"], 2, 3.5), (["spot"], 0, 1.5)],
 )
 def test_balance_is_that_of_the_markets_of_the_key(
     api: JSONClient,
     fake: FakeBinance,
     permissions: list[str] | None,
-    futures: int | None,
+    futures: int,
     total: float,
 ) -> None:
     read(api.send("POST", "/api-keys/", REAL), 201)
@@ -209,8 +210,24 @@ def test_balance_is_that_of_the_markets_of_the_key(
         "futures_balance": futures,
         "total_balance": total,
         "currency": "USDT",
+        "markets": ["spot", "futures"] if futures else ["spot"],
     }
     assert not fake.sent("POST")
+
+
+def test_key_that_the_server_cannot_read_is_told(
+    api: JSONClient, user: User, fake: FakeBinance
+) -> None:
+    key = api_key_create(user=user, values=REAL)
+    lost = Fernet(Fernet.generate_key()).encrypt(b"key").decode()
+    APIKey.objects.update(encrypted_api_key=lost)
+
+    for method, path in (
+        ("GET", "/api-keys/balance"),
+        ("POST", f"/api-keys/{key.pk}/validate"),
+    ):
+        problem = read_problem(api.send(method, path), 409)
+        assert "cannot read the API key any more" in problem["detail"]
 
 
 def test_an_exchange_that_does_not_answer_is_told(

@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
+from rest_framework.serializers import ListField, Serializer
 
 from accounts.api.authentication import caller
 from apikeys.api.serializers import APIKeySerializer
@@ -111,12 +111,13 @@ class ValidateKeyView(APIView):
 
 
 class BalanceSerializer(Serializer[Any]):
-    """What can be spent. Null for a market that the key is not for."""
+    """What can be spent; 0 in a market that the key is not for."""
 
-    spot_balance = DecimalField(allow_null=True)
-    futures_balance = DecimalField(allow_null=True)
+    spot_balance = DecimalField()
+    futures_balance = DecimalField()
     total_balance = DecimalField()
     currency = CharField()
+    markets = ListField(child=CharField(), help_text="Those that the key is for.")
 
 
 class BalanceView(APIView):
@@ -126,6 +127,7 @@ class BalanceView(APIView):
         "GET": (
             HTTPStatus.BAD_REQUEST,
             HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONFLICT,
             HTTPStatus.BAD_GATEWAY,
         )
     }
@@ -141,7 +143,8 @@ class BalanceView(APIView):
             {
                 "spot_balance": balance.spot,
                 "futures_balance": balance.futures,
-                "total_balance": (balance.spot or 0) + (balance.futures or 0),
+                "total_balance": balance.spot + balance.futures,
                 "currency": keys.CURRENCY,
+                "markets": balance.markets,
             }
         )
