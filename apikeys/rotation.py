@@ -122,25 +122,35 @@ def delete_unreadable(*, pk: int) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What the newest exchange keys are like, for a look that has to be quick."""
+    """What the newest secrets are like, for a look that has to be quick."""
 
     rows: int
-    unreadable: list[int]
-    """Ids of those among them that have none of FERNET_KEYS."""
-    any_readable: bool
-    """Whether one can be read, of all rows there are."""
+    unreadable: dict[str, list[int]]
+    """Keys of those among them that have none of FERNET_KEYS, by their table."""
+    any_key_readable: bool
+    """Whether one exchange key can be read, of all there are; also where none is."""
 
 
 def take_sample(*, rows: int = 1000) -> Sample:
-    """Look at the newest rows; at more only where not one of them can be read."""
-    newest = list(_by_age()[:rows])
-    unreadable = [key.pk for key in newest if state_of(key) is State.UNREADABLE]
-    any_readable = len(unreadable) < len(newest) or any(
-        state_of(key) is not State.UNREADABLE
-        for key in _by_age().filter(pk__lt=min(unreadable, default=0)).iterator()
-    )
+    """Look at the newest rows of each table; at more exchange keys only where not one
+    of them can be read.
+    """
+    newest = {model: list(_by_age(model)[:rows]) for model in _models()}
+    unreadable = {
+        model._meta.db_table: lost
+        for model, found in newest.items()
+        if (lost := [row.pk for row in found if state_of(row) is State.UNREADABLE])
+    }
+    lost_keys = unreadable.get(APIKey._meta.db_table, [])
     return Sample(
-        rows=len(newest), unreadable=unreadable, any_readable=any_readable or not newest
+        rows=sum(map(len, newest.values())),
+        unreadable=unreadable,
+        any_key_readable=not lost_keys
+        or len(lost_keys) < len(newest[APIKey])
+        or any(
+            state_of(key) is not State.UNREADABLE
+            for key in _by_age(APIKey).filter(pk__lt=min(lost_keys)).iterator()
+        ),
     )
 
 
@@ -158,5 +168,6 @@ def _after(model: type[Model], last: int) -> QuerySet[Any]:
     return rows.filter(pk__gt=last).order_by("pk")
 
 
-def _by_age() -> QuerySet[APIKey]:
-    return APIKey.objects.only("pk", *_columns(APIKey)).order_by("-pk")
+def _by_age(model: type[Model]) -> QuerySet[Any]:
+    rows = model._default_manager.only("pk", *_columns(model))
+    return rows.order_by("-pk")

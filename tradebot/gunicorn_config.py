@@ -130,23 +130,21 @@ def _check_credentials(server: Any) -> None:
         sample = import_string("apikeys.rotation.take_sample")()
     finally:
         connection.close()
-    if not sample.any_readable:
+    if not sample.any_key_readable:
         sys.exit(
             "Not served: none of the stored exchange credentials can be read with "
             "FERNET_KEYS. Set it to the key that they have: manage.py rotate_keys "
             "--dry-run shows whether it is the right one. If it is lost, delete them: "
             "manage.py rotate_keys --delete ID …"
         )
-    if sample.unreadable:
-        ids = ", ".join(map(str, sample.unreadable[:20]))
-        more = ", …" if len(sample.unreadable) > 20 else ""
+    for table, lost in sample.unreadable.items():
         server.log.error(
-            "Of the %s newest exchange credentials %s cannot be read with any of "
-            "FERNET_KEYS: %s%s. manage.py rotate_keys --dry-run lists all.",
-            sample.rows,
-            len(sample.unreadable),
-            ids,
-            more,
+            "Of the newest secrets of %s %s cannot be read with any of FERNET_KEYS: "
+            "%s%s. manage.py rotate_keys --dry-run lists all.",
+            table,
+            len(lost),
+            ", ".join(map(str, lost[:20])),
+            ", …" if len(lost) > 20 else "",
         )
 
 

@@ -231,8 +231,14 @@ def test_server_says_which_credentials_it_cannot_read_and_stops_at_none(
     command = [sys.executable, "-m", "gunicorn", "-c", "tradebot/gunicorn_config.py"]
     with as_default(migrated_database):
         _, lost, _ = make_keys(OLD, LOST, OLD)
+        Webhook.objects.create(
+            user=lost.user,
+            url="https://example.com",
+            encrypted_secret=Fernet(LOST).encrypt(b"secret").decode(),
+        )
     for keys, expected in (
-        (OLD, f"1 cannot be read with any of FERNET_KEYS: {lost.pk}."),
+        (OLD, f"api_keys 1 cannot be read with any of FERNET_KEYS: {lost.pk}."),
+        (OLD, "webhooks 1 cannot be read with any of FERNET_KEYS: "),
         (NEW, "Not served: none of the stored exchange credentials can be read"),
     ):
         settings["FERNET_KEYS"] = keys
@@ -251,13 +257,13 @@ def test_server_says_which_credentials_it_cannot_read_and_stops_at_none(
 def test_sample_looks_further_only_where_nothing_can_be_read() -> None:
     with override_settings(FERNET_KEYS=[OLD]):
         assert rotation.take_sample() == rotation.Sample(
-            rows=0, unreadable=[], any_readable=True
+            rows=0, unreadable={}, any_key_readable=True
         )
         _, lost, newest = make_keys(OLD, LOST, LOST)
 
         sample = rotation.take_sample(rows=2)
 
-        assert sample.unreadable == [newest.pk, lost.pk]
-        assert sample.any_readable
+        assert sample.unreadable == {"api_keys": [newest.pk, lost.pk]}
+        assert sample.any_key_readable
         APIKey.objects.filter(pk__lt=lost.pk).delete()
-        assert not rotation.take_sample(rows=1).any_readable
+        assert not rotation.take_sample(rows=1).any_key_readable
