@@ -219,6 +219,9 @@ def test_summary_has_every_own_bot_with_one_query(
     assert {one["symbol"] for one in found} == {"ETHUSDT"}
     assert {one["strategy"] for one in found} == {"simple"}
     assert {one["total_pnl"] for one in found} == {2 * trades}
+    page = api.send("GET", "/bots/summary?limit=2&offset=0&start_date=")
+    assert read(page) == found[:2]
+    assert page.headers["X-Total-Count"] == str(bots)
 
 
 @pytest.mark.alike

@@ -27,6 +27,7 @@ class HeaderPagination(BasePagination):
     def paginate_queryset(
         self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
+        """Return a page of a queryset or of a list."""
         self.url = request.build_absolute_uri()
         self.limit, self.offset = self._window(request)
         if self.limit is None and not self.offset:
@@ -37,7 +38,8 @@ class HeaderPagination(BasePagination):
         rows = list(queryset[self.offset : end])
         self.count = self.offset + len(rows)
         if not rows or len(rows) == self.limit:  # there may be others
-            self.count = queryset.count()
+            whole = isinstance(queryset, list)
+            self.count = len(queryset) if whole else queryset.count()
         return rows
 
     def _window(self, request: Request) -> tuple[int | None, int]:

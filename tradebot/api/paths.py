@@ -17,22 +17,26 @@ MEMBER: dict[str, Any] = {
     "delete": "destroy",
 }
 
-_ID = re.compile(r"[0-9]{1,10}")
+_NUMBER = re.compile(r"-?[0-9]+")
+_MOST_DIGITS = len(str(MAX_INTEGER))
 _NOBODYS = 0  # sequences begin at 1
+NO_NUMBER = -1
 
 
 class IDConverter:
-    """``<id:pk>``: any segment; one that cannot be an id is the id of nothing.
+    """``<id:pk>``: any segment.
 
-    Such a path is answered by the view, after it has asked who is there, like that of
-    any other object that does not exist.
+    A number that cannot be an id is the id of nothing, and what is no number is
+    NO_NUMBER. Such a path is answered by the view, after it has asked who is there.
     """
 
     regex = "[^/]+"
 
     def to_python(self, value: str) -> int:
-        number = int(value) if _ID.fullmatch(value) else _NOBODYS
-        return number if number <= MAX_INTEGER else _NOBODYS
+        if not _NUMBER.fullmatch(value):
+            return NO_NUMBER
+        number = int(value) if len(value) <= _MOST_DIGITS else _NOBODYS
+        return number if 0 < number <= MAX_INTEGER else _NOBODYS
 
     def to_url(self, value: int) -> str:
         return str(value)

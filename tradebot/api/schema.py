@@ -43,11 +43,17 @@ class ProblemAutoSchema(AutoSchema):
         if self.view.get_authenticators():
             yield HTTPStatus.BAD_REQUEST  # an inactive user
             yield HTTPStatus.UNAUTHORIZED
+        # The database may be away.
+        if getattr(self.view, "asks_the_database", True):
+            yield HTTPStatus.SERVICE_UNAVAILABLE
         if "{" in self.path:
             yield HTTPStatus.NOT_FOUND
         if "requestBody" in operation:
             yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
             yield HTTPStatus.UNPROCESSABLE_ENTITY
-        elif any(one["in"] == "query" for one in operation.get("parameters", ())):
+        elif any(
+            one["in"] == "query" or one["schema"].get("type") == "integer"
+            for one in operation.get("parameters", ())
+        ):
             yield HTTPStatus.UNPROCESSABLE_ENTITY

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, TypeVar, cast
 from django.db import models
 from django.http import Http404, HttpResponse
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 from msgspec import Raw
 from rest_framework import mixins
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,6 +23,7 @@ from rest_framework.viewsets import GenericViewSet
 from tradebot.api.json import ExactJSONRenderer, encode
 from tradebot.api.json_rows import OwnedRows, owned_rows
 from tradebot.api.pagination import HeaderPagination
+from tradebot.api.paths import NO_NUMBER
 from tradebot.api.serializers import ModelSerializer, answer_rows
 
 Model = TypeVar("Model", bound=models.Model)
@@ -38,6 +39,8 @@ class APIView(RestAPIView):
     # The status codes of problems that cannot be told from the operation itself, by
     # method; for the OpenAPI document.
     problems: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    # What does may find it away: 503.
+    asks_the_database: ClassVar[bool] = True
     # What comes with others is ignored.
     methods_with_body: ClassVar[tuple[str, ...]] = ("POST", "PUT", "PATCH")
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
@@ -49,6 +52,9 @@ class APIView(RestAPIView):
         if request.method in self.methods_with_body:
             _ = request.data
         super().initial(request, *args, **kwargs)
+        if NO_NUMBER in kwargs.values():
+            told = gettext("The id in the path has to be a whole number.")
+            raise ValidationError({"id": told}, code="integer")
 
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any

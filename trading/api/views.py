@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import APIException
+from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -67,18 +68,21 @@ class PerformanceView(APIView):
         return Response(PerformanceSerializer(found[0]).data)
 
 
-class SummaryView(APIView):
+class SummaryView(APIView, GenericAPIView[BotConfig]):
     """What came of each of the caller's bots."""
+
+    pagination_class = HeaderPagination
 
     @extend_schema(parameters=[ReportPeriod], responses=SummarySerializer(many=True))
     def get(self, request: Request) -> Response:
         own = BotConfig.objects.filter(user=caller(request))
-        found = reports(own, trades=_period(request))
-        return Response(SummarySerializer(found, many=True).data)
+        found = self.paginate_queryset(reports(own, trades=_period(request)))
+        return self.get_paginated_response(SummarySerializer(found, many=True).data)
 
 
 def _period(request: Request) -> Q:
-    asked = ReportPeriod(data=request.query_params.dict())
+    given = {name: text for name, text in request.query_params.items() if text}
+    asked = ReportPeriod(data=given)
     asked.is_valid(raise_exception=True)
     return Q(**asked.validated_data)
 
