@@ -79,3 +79,10 @@ def test_list_bad_window_is_refused(
     api: JSONClient, path: str, query: str, field: str
 ) -> None:
     assert broken_fields(api.send("GET", f"{path}?{query}")) == {field}
+
+
+@pytest.mark.alike
+def test_window_and_choice_are_refused_together(api: JSONClient) -> None:
+    response = api.send("GET", "/trades?limit=0&offset=x&start_date=soon&side=BUY")
+
+    assert broken_fields(response) == {"limit", "offset", "start_date"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -42,17 +43,27 @@ class HeaderPagination(BasePagination):
             self.count = len(queryset) if whole else queryset.count()
         return rows
 
+    def errors(self, query: QueryDict) -> dict[str, Any]:
+        """Return what is wrong with the numbers, by their names."""
+        window = self._asked(query)
+        window.is_valid()
+        return dict(window.errors)
+
     def _window(self, request: Request) -> tuple[int | None, int]:
         query = request.query_params
         if "limit" not in query and "offset" not in query:
             return self.default_limit, 0
+        window = self._asked(query)
+        window.is_valid(raise_exception=True)
+        return window.validated_data["limit"], window.validated_data["offset"]
+
+    def _asked(self, query: QueryDict) -> serializers.Serializer[Any]:
         window: serializers.Serializer[Any] = serializers.Serializer(data=query.dict())
         window.fields["limit"] = IntegerField(
             min_value=1, max_value=self.max_limit, default=self.default_limit
         )
         window.fields["offset"] = IntegerField(min_value=0, default=0)
-        window.is_valid(raise_exception=True)
-        return window.validated_data["limit"], window.validated_data["offset"]
+        return window
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(data, headers=self._headers())

@@ -116,7 +116,9 @@ class ListMixin(OwnedViewSet[Model]):
         if self.filters is not None and query:
             given = {name: text for name, text in query.items() if text}
             asked = self.filters(data=given)
-            asked.is_valid(raise_exception=True)
+            if not asked.is_valid():
+                paginator = cast(HeaderPagination, self.paginator)
+                raise ValidationError({**asked.errors, **paginator.errors(query)})
             queryset = queryset.filter(**asked.validated_data)
         serializer = cast(type[ModelSerializer[Model]], self.get_serializer_class())
         columns = serializer.columns()
