@@ -197,3 +197,27 @@ def priorities(server: Server, command: str) -> list[int]:
         for child in children.read_text().split()
         if command in Path(f"/proc/{child}/cmdline").read_text()
     ]
+
+
+@pytest.mark.parametrize("worker", ["asgi", "wsgi"])
+def test_kept_connection_is_answered_to_its_end(tmp_path: Path, worker: str) -> None:
+    """Who asks again and again is told in time to do so elsewhere."""
+    settings = {**SECRETS, "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    settings |= {"WEB_CONCURRENCY": "1", "WEB_WORKER": worker}
+    assert manage("migrate", "--verbosity", "0", **settings).returncode == 0
+    with serving(tmp_path, GUNICORN, **settings) as server:
+        server.get("/health")
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        is_last, asked = False, 0
+        while not is_last:
+            client.request("GET", "/health")
+            with client.getresponse() as response:
+                assert (response.status, len(response.read())) == (200, 49)
+                is_last = response.will_close
+            asked += 1
+            if asked == 3:
+                server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.05)  # so that it waits for nothing when the server ends
+
+        assert asked > 3
+        assert server.process.wait(timeout=20) == 0

@@ -123,6 +123,8 @@ class WSGIWorker(base.Worker):  # type: ignore[misc]
             started[:] = int(status[:3]), headers
 
         content = self.wsgi(_ENVIRON | scope, start_response)
+        if not self.alive:  # who would ask again on a connection that is kept
+            started[1].append(("Connection", "close"))
         if content.streaming:
             request.response_iter(*started, _Chunks(content))
             return
