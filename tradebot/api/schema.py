@@ -10,6 +10,29 @@ from drf_spectacular.openapi import AutoSchema
 
 from tradebot.api.problems import MEDIA_TYPE, TITLES, ProblemSerializer
 
+_BOUNDS = {"minimum", "maximum", "minLength", "maxLength"}
+
+
+def answers_without_bounds(result: Any, **kwargs: Any) -> Any:
+    """Leave bounds to what is sent: a hook of drf-spectacular.
+
+    Rows that were stored before break some of them, and errors have any length.
+    """
+    for name, shape in result["components"]["schemas"].items():
+        if "properties" in shape and not name.endswith("Request"):
+            shape["properties"] = {
+                field: _without_bounds(one)
+                for field, one in shape["properties"].items()
+            }
+    return result
+
+
+def _without_bounds(shape: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in shape.items() if key not in _BOUNDS}
+    if "items" in kept:
+        kept["items"] = _without_bounds(kept["items"])
+    return kept
+
 
 class ProblemAutoSchema(AutoSchema):
     """Declare the problem details that an operation can answer with.
