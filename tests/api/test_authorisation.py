@@ -185,12 +185,12 @@ CASES: list[Case] = [(*key, row) for key, rows in TABLE.items() for row in rows]
 def patterns(
     among: list[URLPattern | URLResolver] | None = None, path: str = "/"
 ) -> Iterator[URLPattern]:
-    """Yield the named routes under /api/v1/."""
+    """Yield the routes below /api/v1/."""
     for pattern in among or get_resolver().url_patterns:
         whole = path + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
             yield from patterns(pattern.url_patterns, whole)
-        elif whole.startswith("/api/v1/") and pattern.name:
+        elif whole.startswith("/api/v1/") and whole != "/api/v1/":
             yield pattern
 
 
@@ -203,6 +203,22 @@ def methods(pattern: URLPattern) -> set[str]:
         name for name in view.cls.http_method_names if hasattr(view.cls, name)
     }
     return {name.upper() for name in named} - {"HEAD"}
+
+
+def test_every_route_has_a_name_of_its_own() -> None:
+    """Two of one name would have one row."""
+    names = [pattern.name for pattern in patterns()]
+
+    assert None not in names
+    assert len(names) == len(set(names))
+
+
+def test_no_other_routes_are_there() -> None:
+    """What is not under /api/v1/ is nobody's, or asks for a login of its own."""
+    assert {str(one.pattern) for one in get_resolver().url_patterns} == {
+        *("", "api/v1/", "admin/", "health", "health/ready", "metrics"),
+        *("openapi.json", "docs", "docs/oauth2-redirect", "redoc"),
+    }
 
 
 def test_every_operation_has_a_row() -> None:
