@@ -305,7 +305,7 @@ def test_workers_of_other_machines_take_part(database: dict[str, str]) -> None:
             [sys.executable, "manage.py", "runworker"],
             cwd=ROOT,
             env=environment(**database),
-            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
         for _ in range(2)
@@ -314,7 +314,7 @@ def test_workers_of_other_machines_take_part(database: dict[str, str]) -> None:
     worked = []
     for worker in workers:
         worker.terminate()
-        lines, _ = worker.communicate(timeout=30)
+        _, lines = worker.communicate(timeout=30)
         worked.append(lines.count("Worked on"))
         assert worker.returncode == 0
 

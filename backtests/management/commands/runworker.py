@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -14,6 +15,8 @@ from backtests.models import Sweep
 from backtests.sweeps import OPEN
 from backtests.work import Stopping, Worker, stop
 from tradebot.management.base import DataCommand
+
+logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.2
 RETRY_AFTER_S = 5.0
@@ -48,7 +51,7 @@ class Command(DataCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        worker = Worker(tell=self.stdout.write, complain=self.stderr.write)
+        worker = Worker(tell=logger.info, complain=logger.warning)
         sweep = None if options["sweep"] is None else Sweep(pk=options["sweep"])
         parent = options["with_parent"]
         if parent is not None and sweep is None:
@@ -73,9 +76,10 @@ class Command(DataCommand):
         except DatabaseError as error:
             connection.close()
             reason = str(error).partition("\n")[0]
-            self.stderr.write(
-                f"The database cannot be used: {reason}. Trying again in "
-                f"{RETRY_AFTER_S:.0f} s."
+            logger.warning(
+                "The database cannot be used: %s. Trying again in %.0f s.",
+                reason,
+                RETRY_AFTER_S,
             )
             time.sleep(RETRY_AFTER_S)
         return True
