@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from django.db.models import F
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, QuerySet
 from django.http import HttpResponse
 from django.utils.translation import gettext, gettext_lazy
 from drf_spectacular.helpers import forced_singular_serializer
@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
+from accounts.models import User
 from backtests import runs
 from backtests.api.pagination import NewestPagination
 from backtests.api.requests import RunRequest
@@ -41,7 +42,6 @@ from bots.models import PositionType
 from tradebot.api.languages import language_headers
 from tradebot.api.views import APIView, ListMixin, OwnedViewSet
 from trading.api.views import age_headers, pairs_as_json, symbols_of
-from trading.candles import extent_read
 from trading.models import CandleSeries
 
 _MAX_SYMBOLS = 100
@@ -203,36 +203,49 @@ class RunViewSet(ListMixin[BacktestRun]):
 
 
 class CacheInfoView(APIView):
-    """Which candles are stored. They are nobody's own: they are the exchange's."""
+    """Which candles are stored: to staff all, to others those of their backtests.
+
+    What else is there would tell what others trade.
+    """
 
     @extend_schema(responses=CacheInfoAnswer)
     def get(self, request: Request) -> Response:
-        found = [
-            (series, extent_read(series))
-            for series in CandleSeries.objects.order_by("symbol", "interval", "pk")
-        ]
         entries = [
             {
                 "symbol": series.symbol,
                 "interval": series.interval,
-                "start_date": f"{extent.span.start:%Y-%m-%d}",
-                "end_date": f"{extent.span.end:%Y-%m-%d}",
+                "start_date": f"{series.first:%Y-%m-%d}",
+                "end_date": f"{series.last + series.length:%Y-%m-%d}",
                 "market_type": series.market,
-                "cached_at": extent.span.end,
-                "rows": extent.rows,
+                "cached_at": series.last + series.length,
+                "rows": series.rows,
                 "cache_key": str(series.pk),
             }
-            for series, extent in found
-            if extent.span is not None
+            for series in self._shown(caller(request))
         ]
         data = {
             "total_files": len(entries),
-            "cached_symbols": sorted({series.symbol for series, _ in found}),
-            "total_size_mb": round(_ROW_MB * sum(each.rows for _, each in found), 2),
+            "cached_symbols": sorted({str(each["symbol"]) for each in entries}),
+            "total_size_mb": round(_ROW_MB * sum(each["rows"] for each in entries), 2),
             "cache_entries": entries,
         }
         answer = CacheInfoAnswer({"status": "success", "data": data})
         return Response(answer.data)
+
+    def _shown(self, user: User) -> QuerySet[Any]:
+        series = CandleSeries.objects.annotate(
+            rows=Count("candles__open_time"),
+            first=Min("candles__open_time"),
+            last=Max("candles__open_time"),
+        ).filter(rows__gt=0)
+        if not user.is_staff:
+            own = user.backtests.filter(
+                symbol=OuterRef("symbol"),
+                interval=OuterRef("interval"),
+                market_type=OuterRef("market"),
+            )
+            series = series.filter(Exists(own))
+        return series.order_by("symbol", "interval", "pk")
 
 
 class CacheClearView(APIView):

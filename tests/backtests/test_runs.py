@@ -14,6 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.utils import timezone
+from pytest_django.fixtures import DjangoAssertNumQueries
 
 from accounts.models import User
 from backtests import runs
@@ -282,8 +283,20 @@ def test_many_workers_claim_each_run_once() -> None:
 
 
 @pytest.mark.usefixtures("candles")
-def test_stored_candles_are_told_and_stay(api: JSONClient) -> None:
-    data = read(api.send("GET", "/backtest/cache/info"))["data"]
+def test_stored_candles_are_told_and_stay(
+    api: JSONClient,
+    user: User,
+    stranger: JSONClient,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    nothing = read(api.send("GET", "/backtest/cache/info"))["data"]
+    assert (nothing["total_files"], nothing["total_size_mb"]) == (0, 0)
+    make_backtest(user, symbol="BTCUSDT", interval="1h")
+    with django_assert_num_queries(3):  # who asks, whether they are staff, the series
+        data = read(api.send("GET", "/backtest/cache/info"))["data"]
+    assert read(stranger.send("GET", "/backtest/cache/info"))["data"] == nothing
+    staff = JSONClient(make_user("staff@example.com", is_staff=True))
+    assert read(staff.send("GET", "/backtest/cache/info"))["data"] == data
 
     assert (data["total_files"], data["cached_symbols"]) == (1, ["BTCUSDT"])
     (entry,) = data["cache_entries"]
