@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,32 @@ def _tested_blocks() -> str:
     )
     assert len(blocks) == README.count("test_readme.py runs this block")
     return "".join(blocks)
+
+
+def _script() -> str:
+    (script,) = re.findall(
+        r"<!-- tests/test_readme.py runs this script -->\n```python\n(.*?)```",
+        README,
+        re.DOTALL,
+    )
+    return str(script)
+
+
+@pytest.mark.sqlite
+def test_settings_are_those_of_the_example_with_their_defaults() -> None:
+    example = (ROOT / ".env.example").read_text()
+    expected = {
+        name: "required" if not hint else f"`{default}`" if default else "–"
+        for hint, name, default in re.findall(
+            r"^(#?)([A-Z_]+)=(.*)$", example, re.MULTILINE
+        )
+    }
+    assert expected.pop("BACKTEST_WORKERS")  # of the machine
+
+    told = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", README, re.MULTILINE))
+
+    assert told.pop("BACKTEST_WORKERS") == "the number of processors"
+    assert told == expected
 
 
 @pytest.mark.alike
@@ -53,7 +80,23 @@ def test_walk_from_register_to_a_stored_trade_runs_as_written(
             check=False,
         )
 
+        script = subprocess.run(
+            [sys.executable, "-"],
+            input=_script().replace(":8000", f":{server.port}"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
     assert walk.returncode == 0, walk.stderr + walk.stdout + server.log
+    assert script.stdout.splitlines() == [
+        "BTCUSDT 12345.678123456789012345678",
+        "First bot 1 -12345.678123456789012345678",
+    ]
+    assert script.stderr == (
+        "422: leverage: Ensure this value is less than or equal to 125. You sent 500.\n"
+    )
     assert '"email":"ada@example.com"' in walk.stdout
     assert '"api_key_masked":"ABCD****IJKL"' in walk.stdout
     assert '"price":12345678.123456789012345678' in walk.stdout
