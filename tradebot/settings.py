@@ -458,6 +458,7 @@ if CORS_ALLOW_ALL_ORIGINS and len(CORS_ALLOWED_ORIGINS) > 1:
 if CORS_ALLOW_ALL_ORIGINS:
     CORS_ALLOWED_ORIGINS = []
 CORS_URLS_REGEX = r"/(?:api/v1/|health|openapi\.json)"
+CORS_PREFLIGHT_MAX_AGE = 600  # seconds
 CORS_ALLOW_HEADERS = ["authorization", "content-type", "last-event-id"]
 CORS_EXPOSE_HEADERS = [
     "Age",

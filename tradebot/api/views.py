@@ -152,6 +152,17 @@ class CRUDViewSet(
 ):
     """List, create, read, change and delete, with the writes left to services."""
 
+    def get_object(self) -> Model:
+        try:
+            return super().get_object()
+        except NotFound:
+            # What is malformed is told first, whatever it is for.
+            if self.request.method in self.methods_with_body:
+                partial = self.request.method == "PATCH"
+                asked = self.get_serializer(data=self.request.data, partial=partial)
+                asked.is_valid(raise_exception=True)
+            raise
+
     def create_row(self, values: dict[str, Any]) -> Model:
         raise NotImplementedError
 

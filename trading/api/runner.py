@@ -152,12 +152,12 @@ class StopView(APIView):
         request=StopSerializer, parameters=[StopSerializer], responses=StoppedSerializer
     )
     def post(self, request: Request, bot_config_id: int) -> Response:
-        bot = own_bot(caller(request), bot_config_id)
         asked = request.data
         if isinstance(asked, dict):
             asked = {**request.query_params.dict(), **asked}
         wanted = StopSerializer(data=asked)
         wanted.is_valid(raise_exception=True)
+        bot = own_bot(caller(request), bot_config_id)
         try:
             bot_stop(bot=bot, **wanted.validated_data)
         except BotConfig.DoesNotExist:  # deleted meanwhile
