@@ -53,7 +53,7 @@ docker() {
             shift 6; (in_web python "$@") ;;
         "new up -d --wait" | "new up -d --wait --no-deps web stream proxy") start_web ;;
         "new exec web "*) shift 2; (in_web "$@") ;;
-        "new stop web stream") stop_web ;;
+        "new stop web stream worker bots") stop_web ;;
         *) echo "in $here: docker compose $*?" >&2; return 99 ;;
     esac
 }
@@ -72,7 +72,8 @@ in_web() {
     url=${url/POSTGRES_PASSWORD/$(sed -n 's/^POSTGRES_PASSWORD=//p' .env)}
     cd "$ROOT"
     exec env -i PATH="$PATH" ENV_FILE="$ENV_FILE" DATABASE_URL="$url" \
-        BIND="127.0.0.1:${WEB_PORT:-8000}" WEB_CONCURRENCY=1 "$@"
+        BIND="127.0.0.1:${WEB_PORT:-8000}" WEB_CONCURRENCY=1 \
+        BACKTEST_WORKERS=0 BOT_RUNNERS=0 "$@"
 }
 start_web() {
     (in_web tradebot/entrypoint.sh) >web.log 2>&1 &
@@ -285,7 +286,8 @@ def test_override_file_changes_where_the_database_is_found_only() -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", SECTION, re.DOTALL)
     override = yaml.safe_load(text)
 
-    assert set(override["services"]) == {"web", "stream"}
+    # All that use the database, but those of Celery.
+    assert set(override["services"]) == {"web", "stream", "worker", "bots"}
     for name, service in override["services"].items():
         assert set(service) == {"environment", "networks"}
         known = compose["services"][name]["environment"]
