@@ -358,7 +358,7 @@ def test_unadopt_that_is_killed_again_and_again_comes_to_the_same_end(
     run(connection, "migrate", "bots", verbosity=0)
 
     deaths = 0
-    while killed(connection, 100, lambda: run(connection, "unadopt", verbosity=0)):
+    while killed(connection, 150, lambda: run(connection, "unadopt", verbosity=0)):
         deaths += 1
         assert deaths < 20
 

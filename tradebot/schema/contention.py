@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -20,10 +21,12 @@ from tradebot.schema.faults import ContentionError
 Say = Callable[[str], None]
 _T = TypeVar("_T")
 
-# lock_not_available, deadlock_detected, serialization_failure: they pass.
-_RETRIED = {"55P03", "40P01", "40001"}
+_LOCK_NOT_AVAILABLE = "55P03"
+# With deadlock_detected and serialization_failure: they pass.
+_RETRIED = {_LOCK_NOT_AVAILABLE, "40P01", "40001"}
 _PAUSE_S = (0.3, 1.2)  # drawn between these, so that runners do not fall in step
 _REPEAT_S = 5.0  # between two messages about the same wait
+_READ_S = 1
 
 
 class LockBudget:
@@ -68,6 +71,9 @@ def with_retries(
             for pid in _stop_autovacuum(connection, tables):
                 say(f"  Stopped the autovacuum of pid {pid}, which starts anew later.")
             blockers = _blockers(connection, tables)
+            if not blockers:  # one that the SQL does not name is in the way
+                tables |= _taken(connection)
+                blockers = _blockers(connection, tables)
             named = "; ".join(blockers) or "sessions that have ended since"
             if waited > settings.MIGRATION_LOCK_WAIT_S:
                 raise ContentionError(
@@ -77,6 +83,51 @@ def with_retries(
             said = time.monotonic()
             say(f"  Waiting for {_listed(tables)}, held by {named}.")
         time.sleep(random.uniform(*_PAUSE_S))  # noqa: S311  # jitter, not a secret
+
+
+def read_with_retries(
+    connection: BaseDatabaseWrapper, read: Callable[[Say], _T], say: Say
+) -> _T:
+    """Return what ``read`` returns, which locks nothing but may have to wait.
+
+    It is in nobody's way; but somebody may have a table all for themselves, as VACUUM
+    FULL does. ``read`` gets a ``say`` that says nothing twice. Raises ContentionError
+    as ``with_retries`` does.
+    """
+    if connection.vendor != "postgresql":
+        return read(say)
+    said: set[str] = set()
+
+    def say_once(message: str) -> None:
+        if message not in said:
+            said.add(message)
+            say(message)
+
+    def attempt() -> _T:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = '{_READ_S} s'")
+        try:
+            return read(say_once)
+        finally:
+            with suppress(DatabaseError), connection.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+
+    return with_retries(connection, attempt, lambda: _taken(connection), say)
+
+
+def _taken(connection: BaseDatabaseWrapper) -> frozenset[str]:
+    """Return the tables that somebody else has all for themselves."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT c.relname FROM pg_locks l
+            JOIN pg_class c ON c.oid = l.relation AND c.relkind IN ('r', 'p')
+            JOIN pg_database d ON d.oid = l.database
+            WHERE d.datname = current_database() AND l.pid <> pg_backend_pid()
+              AND l.granted AND l.mode = 'AccessExclusiveLock'
+            """
+        )
+        return frozenset(name for (name,) in cursor.fetchall())
 
 
 def _listed(tables: frozenset[str]) -> str:

@@ -22,14 +22,14 @@ from tradebot.models import Action
 from tradebot.schema.batches import run_batches
 from tradebot.schema.branches import refuse_branches
 from tradebot.schema.checksum import checksum
-from tradebot.schema.contention import LockBudget, with_retries
+from tradebot.schema.contention import LockBudget, read_with_retries, with_retries
 from tradebot.schema.copying import complete, copy_beside, discard_unfinished
 from tradebot.schema.dropped import Archive, find, keep, waiting
 from tradebot.schema.give_back import give_back, parents_first
 from tradebot.schema.history import History
 from tradebot.schema.lean_state import LeanState
 from tradebot.schema.locks import predict, read_schema
-from tradebot.schema.losses import Loss, columns_after, columns_of, losses
+from tradebot.schema.losses import Columns, Loss, columns_after, columns_of, losses
 from tradebot.schema.revisions import MigrationKey
 from tradebot.schema.steps import (
     AnyStep,
@@ -189,12 +189,12 @@ class MigrationExecutor(django_executor.MigrationExecutor):
             if self.connection.vendor == "postgresql":
                 steps, after = compile_migration(self.connection, migration, state)
                 lost = columns_of(state) - columns_of(after)
-                dropped = losses(self.connection, lost)
+                dropped = self._losses(lost)
                 self._run(migration, steps, record, dropped, backwards=False)
                 state = after
             else:
                 lost = columns_of(state) - columns_after(migration, state)
-                dropped = losses(self.connection, lost)
+                dropped = self._losses(lost)
                 with self.connection.schema_editor(atomic=True) as schema_editor:
                     self._keep(migration, dropped, backwards=False)
                     state = migration.apply(state, schema_editor)
@@ -226,7 +226,7 @@ class MigrationExecutor(django_executor.MigrationExecutor):
                 succeed()
 
             lost = columns_after(migration, state) - columns_of(state)
-            dropped = losses(self.connection, lost)
+            dropped = self._losses(lost)
             if self.connection.vendor == "postgresql":
                 steps, state = compile_migration(
                     self.connection, migration, state, backwards=True
@@ -297,6 +297,11 @@ class MigrationExecutor(django_executor.MigrationExecutor):
                     retry=partial(self._retry_on, frozenset([loss.table])),
                     show=self._show,
                 )
+
+    def _losses(self, lost: Columns) -> list[Loss]:
+        return read_with_retries(
+            self.connection, lambda _: losses(self.connection, lost), self._say
+        )
 
     def _retry_on(self, tables: frozenset[str], attempt: Callable[[], None]) -> None:
         with_retries(self.connection, attempt, lambda: tables, self._say)

@@ -22,6 +22,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from tradebot.management.base import migration_connection, told_in_words
 from tradebot.schema.checksum import changed
+from tradebot.schema.contention import Say, read_with_retries
 from tradebot.schema.dropped import waiting
 from tradebot.schema.executor import MigrationExecutor
 from tradebot.schema.lock import Lock, migration_lock
@@ -103,10 +104,15 @@ class Command(migrate.Command):
             executor = self._executor(connection, options=options)
             plan = _plan(executor, options)
             fake = options["fake"] or options["fake_initial"]
-            preflight(connection, executor.loader, plan, self._say, fake=fake)
-            if not fake:
-                refuse_rows_in_the_way(executor, plan)
-                refuse_data_loss(executor, plan, accepted=options["accept_data_loss"])
+
+            def look(say: Say) -> None:
+                preflight(connection, executor.loader, plan, say, fake=fake)
+                if not fake:
+                    refuse_rows_in_the_way(executor, plan)
+                    accepted = options["accept_data_loss"]
+                    refuse_data_loss(executor, plan, accepted=accepted)
+
+            read_with_retries(connection, look, self._say)
             for migration in map(".".join, changed(connection, executor.loader)):
                 self._say(
                     f"Attention: {migration} was changed after it had been applied "
