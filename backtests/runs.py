@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import get_language, gettext, override
 
@@ -101,12 +101,20 @@ def run_cancel(*, run: BacktestRun) -> None:
         raise ConflictError(gettext("This run has ended already."))
 
 
-@transaction.atomic
 def run_claim(*, worker: str) -> BacktestRun | None:
     """Take the oldest run that waits or whose worker is dead; None without any."""
     now = timezone.now()
     lost = Q(status=Status.RUNNING, beat_at__lt=now - LOST_AFTER)
     runs = BacktestRun.objects.filter(Q(status=Status.QUEUED) | lost).order_by("pk")
+    if not runs.exists():  # mostly; the transaction of SQLite would stop who writes
+        return None
+    with transaction.atomic():
+        return _run_claim(runs, worker=worker, now=now)
+
+
+def _run_claim(
+    runs: QuerySet[BacktestRun], *, worker: str, now: dt.datetime
+) -> BacktestRun | None:
     if connection.features.has_select_for_update_skip_locked:
         runs = runs.select_for_update(skip_locked=True)
     while (run := runs.first()) and run.attempts >= MOST_ATTEMPTS:

@@ -8,6 +8,7 @@ whose workers have died goes on with the pieces that are left.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -171,7 +172,6 @@ def sweep_cancel(*, sweep: Sweep) -> None:
         raise ConflictError(gettext("This sweep has ended already."))
 
 
-@transaction.atomic
 def piece_claim(*, worker: str, sweep: Sweep | None = None) -> SweepPiece | None:
     """Take the oldest piece that waits or whose worker is dead; None without any.
 
@@ -190,6 +190,15 @@ def piece_claim(*, worker: str, sweep: Sweep | None = None) -> SweepPiece | None
     )
     if sweep is not None:
         pieces = pieces.filter(sweep=sweep)
+    if not pieces.exists():  # mostly; the transaction of SQLite would stop who writes
+        return None
+    with transaction.atomic():
+        return _piece_claim(pieces, worker=worker, now=now)
+
+
+def _piece_claim(
+    pieces: QuerySet[SweepPiece], *, worker: str, now: dt.datetime
+) -> SweepPiece | None:
     if connection.features.has_select_for_update_skip_locked:
         pieces = pieces.select_for_update(skip_locked=True, of=("self",))
     while (piece := pieces.first()) and piece.attempts >= MOST_ATTEMPTS:
