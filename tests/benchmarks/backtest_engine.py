@@ -125,12 +125,8 @@ def sweep(settings: dict[str, str]) -> None:
     asked = SweepRequest(data={**REQUEST, "grid": GRID}, context=WITHOUT_LIMIT)
     asked.is_valid(raise_exception=True)
     command = [sys.executable, "manage.py", "runworker"]
-    workers = [
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment(**settings), stdout=subprocess.DEVNULL
-        )
-        for _ in range(2)
-    ]
+    quiet = environment(**settings, LOG_LEVEL="WARNING")
+    workers = [subprocess.Popen(command, cwd=ROOT, env=quiet) for _ in range(2)]
 
     def tried() -> None:
         made = sweep_create(user=None, request=asked.validated_data)

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection
 
 from backtests.models import Sweep
 from backtests.sweeps import OPEN
-from backtests.work import Stopping, Worker, stop
+from backtests.work import Stopping, Worker, stop, unheard
 from tradebot.management.base import DataCommand
 
 logger = logging.getLogger(__name__)
@@ -51,8 +51,10 @@ class Command(DataCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        worker = Worker(tell=logger.info, complain=logger.warning)
         sweep = None if options["sweep"] is None else Sweep(pk=options["sweep"])
+        # Of one sweep, who asked for it tells how far it is.
+        tell = unheard if sweep else logger.info
+        worker = Worker(tell=tell, complain=logger.warning)
         parent = options["with_parent"]
         if parent is not None and sweep is None:
             os.nice(_NICE)
