@@ -135,7 +135,7 @@ class Command(DataCommand):
         exits = ", ".join(f"{why} {n}" for why, n in figures.get("exits", {}).items())
         self.stdout.write(f"{'Exits':<26}{exits or '-':>16}")
         for warning in backtest_warnings(backtest):
-            self.stdout.write(warning)
+            self.stdout.write(f"Attention: {warning}")
         if backtest.pk:
             self.stdout.write(f"Stored as backtest {backtest.pk}.")
 
