@@ -124,7 +124,6 @@ def delete_unreadable(*, pk: int) -> bool:
 class Sample:
     """What the newest secrets are like, for a look that has to be quick."""
 
-    rows: int
     unreadable: dict[str, list[int]]
     """Keys of those among them that have none of FERNET_KEYS, by their table."""
     any_key_readable: bool
@@ -143,7 +142,6 @@ def take_sample(*, rows: int = 1000) -> Sample:
     }
     lost_keys = unreadable.get(APIKey._meta.db_table, [])
     return Sample(
-        rows=sum(map(len, newest.values())),
         unreadable=unreadable,
         any_key_readable=not lost_keys
         or len(lost_keys) < len(newest[APIKey])

@@ -2,8 +2,8 @@
 
 A worker claims the oldest that is free and says now and then that it is still at it.
 One that has said nothing for a minute is taken for dead, and its run begins anew; not
-where it is the third that has died of it. Only who has the claim can finish a run, so
-that one is never finished twice.
+where it is the third that has not come back. Only who has the claim can finish a run,
+so that one is never finished twice.
 """
 
 from __future__ import annotations
@@ -199,8 +199,8 @@ def workers_died(language: str) -> str:
     """Return what the user is told of what no worker survives."""
     with override(language):
         return gettext(
-            "%(count)s workers have died of it. Its operator finds the cause in the "
-            "log of the system, often that there was too little memory."
+            "%(count)s workers have begun it and not come back. Its operator finds the "
+            "cause in the log, often that there was too little memory."
         ) % {"count": MOST_ATTEMPTS}
 
 

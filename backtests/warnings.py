@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.utils.translation import gettext
 
 from backtests.models import Backtest
 from backtests.parameters import ParametersSerializer
+from bots.models import PositionType
 
 _WORTH_TELLING = 0.95  # of the risk that was asked for
 
@@ -22,7 +21,7 @@ def backtest_warnings(backtest: Backtest) -> list[str]:
         return []
     return [
         *_of_candles(backtest),
-        *_of_parameters(backtest.parameters, metrics["effective_risk"]),
+        *_of_parameters(backtest, metrics["effective_risk"]),
         *_of_signals(metrics["total_trades"], metrics.get("skipped", {})),
     ]
 
@@ -34,7 +33,8 @@ def _of_candles(backtest: Backtest) -> list[str]:
     return [told % {"seed": backtest.seed}]
 
 
-def _of_parameters(parameters: dict[str, Any], effective: float | None) -> list[str]:
+def _of_parameters(backtest: Backtest, effective: float | None) -> list[str]:
+    parameters = backtest.parameters
     known = ParametersSerializer().fields
     unknown = sorted(name for name in parameters if name not in known)
     told = []
@@ -45,14 +45,20 @@ def _of_parameters(parameters: dict[str, Any], effective: float | None) -> list[
         )
     asked = parameters["risk_per_trade"]
     if effective is not None and effective < _WORTH_TELLING * asked:
-        told.append(
+        template = (
             gettext(
                 "A stop loses %(effective)s %% of the capital on average, not the "
                 "%(asked)s %% of risk_per_trade: the capital buys no more. It counts "
                 "with a wider stop_loss or more leverage."
             )
-            % {"effective": f"{effective:.2f}", "asked": f"{asked:g}"}
+            if backtest.market_type == PositionType.FUTURES
+            else gettext(
+                "A stop loses %(effective)s %% of the capital on average, not the "
+                "%(asked)s %% of risk_per_trade: the capital buys no more. It counts "
+                "with a wider stop_loss."
+            )
         )
+        told.append(template % {"effective": f"{effective:.2f}", "asked": f"{asked:g}"})
     return told
 
 

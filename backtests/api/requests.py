@@ -57,7 +57,8 @@ class BacktestRequest(serializers.Serializer[Any]):
     interval = ChoiceField(choices=Interval.values)
     start_date = serializers.DateField(input_formats=["%Y-%m-%d"])
     end_date = serializers.DateField(
-        input_formats=["%Y-%m-%d"], help_text="This day is tried too."
+        input_formats=["%Y-%m-%d"],
+        help_text="This day (UTC) is tried too, as far as its candles have closed.",
     )
     market_type = MarketTypeField(default=PositionType.SPOT)
     seed = IntegerField(
@@ -101,7 +102,7 @@ class BacktestRequest(serializers.Serializer[Any]):
             raise refusal("end_date", gettext("This day is before start_date."))
         if start >= today:
             raise refusal("start_date", gettext("This day is not over yet."))
-        if end > today:
+        if end > today + dt.timedelta(days=1):  # which has begun somewhere
             raise refusal("end_date", gettext("This day has not begun yet."))
         length = Interval(attrs["interval"]).length
         candles = dt.timedelta(days=(end - start).days + 1) // length

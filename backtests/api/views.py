@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet
 from django.http import HttpResponse
 from django.utils.translation import gettext, gettext_lazy
 from drf_spectacular.helpers import forced_singular_serializer
@@ -244,7 +244,9 @@ class CacheInfoView(APIView):
                 interval=OuterRef("interval"),
                 market_type=OuterRef("market"),
             )
-            series = series.filter(Exists(own))
+            of_seed = Exists(own.filter(seed=OuterRef("seed")))
+            real = Q(seed__isnull=True) & Exists(own.filter(seed__isnull=True))
+            series = series.filter(of_seed | real)
         return series.order_by("symbol", "interval", "pk")
 
 

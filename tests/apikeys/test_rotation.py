@@ -257,7 +257,7 @@ def test_server_says_which_credentials_it_cannot_read_and_stops_at_none(
 def test_sample_looks_further_only_where_nothing_can_be_read() -> None:
     with override_settings(FERNET_KEYS=[OLD]):
         assert rotation.take_sample() == rotation.Sample(
-            rows=0, unreadable={}, any_key_readable=True
+            unreadable={}, any_key_readable=True
         )
         _, lost, newest = make_keys(OLD, LOST, LOST)
 

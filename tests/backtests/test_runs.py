@@ -305,6 +305,12 @@ def test_stored_candles_are_told_and_stay(
         told = read(api.send("POST", "/backtest/cache/clear", body))
         assert told["status"] == "success"
     assert read(api.send("GET", "/backtest/cache/info"))["data"] == data
+    CandleSeries.objects.update(
+        source=CandleSource.SYNTHETIC, seed=7, base_price=Decimal(100)
+    )
+    assert read(api.send("GET", "/backtest/cache/info"))["data"] == nothing
+    make_backtest(user, symbol="BTCUSDT", interval="1h", seed=7)
+    assert read(api.send("GET", "/backtest/cache/info"))["data"] == data
 
 
 def run_with(api: JSONClient, **parameters: Any) -> dict[str, Any]:
@@ -414,7 +420,7 @@ def test_run_that_no_worker_survives_fails(user: User) -> None:
 
     asked.refresh_from_db()
     assert (asked.status, asked.error_code) == (Status.FAILED, "server")
-    assert "3 workers have died" in str(asked.error)
+    assert "3 workers have begun it and not come back" in str(asked.error)
 
 
 @pytest.mark.alike

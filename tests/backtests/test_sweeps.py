@@ -189,7 +189,7 @@ def test_sweep_with_a_piece_that_no_worker_survives_fails() -> None:
 
     sweep.refresh_from_db()
     assert (sweep.status, sweep.error_code) == (Status.FAILED, "server")
-    assert "3 workers have died" in str(sweep.error)
+    assert "3 workers have begun it and not come back" in str(sweep.error)
 
 
 @pytest.mark.usefixtures("candles")

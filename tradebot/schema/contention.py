@@ -121,7 +121,8 @@ def _taken(connection: BaseDatabaseWrapper) -> frozenset[str]:
         cursor.execute(
             """
             SELECT c.relname FROM pg_locks l
-            JOIN pg_class c ON c.oid = l.relation AND c.relkind IN ('r', 'p')
+            JOIN pg_class c ON c.oid = l.relation
+              AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
             JOIN pg_database d ON d.oid = l.database
             WHERE d.datname = current_database() AND l.pid <> pg_backend_pid()
               AND l.granted AND l.mode = 'AccessExclusiveLock'

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -35,6 +36,8 @@ from trading.exchange_info import ExchangeUnavailableError
 from trading.models import Trade
 from trading.reports import reports
 from trading.symbols import FRESH_FOR, Symbols, symbols_read
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 class BotTradesPagination(HeaderPagination):
@@ -76,14 +79,18 @@ class SummaryView(APIView, GenericAPIView[BotConfig]):
     @extend_schema(parameters=[ReportPeriod], responses=SummarySerializer(many=True))
     def get(self, request: Request) -> Response:
         own = BotConfig.objects.filter(user=caller(request))
-        found = self.paginate_queryset(reports(own, trades=_period(request)))
+        paginator = cast(HeaderPagination, self.paginator)
+        period = _period(request, paginator.errors(request.query_params))
+        found = self.paginate_queryset(reports(own, trades=period))
         return self.get_paginated_response(SummarySerializer(found, many=True).data)
 
 
-def _period(request: Request) -> Q:
+def _period(request: Request, others: Mapping[str, Any] = _NOTHING) -> Q:
+    """Return what a query chooses; raises ValidationError, for ``others`` too."""
     given = {name: text for name, text in request.query_params.items() if text}
     asked = ReportPeriod(data=given)
-    asked.is_valid(raise_exception=True)
+    if not asked.is_valid() or others:
+        raise ValidationError({**asked.errors, **others})
     return Q(**asked.validated_data)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from rest_framework.exceptions import ValidationError
 
+from backtests.management.arguments import refusal
 from backtests.models import Backtest, BacktestRun
 from backtests.runs import RunError
 from tradebot.management.base import DataCommand
@@ -66,6 +68,8 @@ def _simulated(stored: Backtest, *, end: str) -> Backtest:
         return simulate(BacktestRun(request=request), lambda _: None)
     except RunError as error:
         raise CommandError(str(error)) from error
+    except ValidationError as error:
+        raise refusal(error) from error
 
 
 def _causes(stored: Backtest, again: Backtest) -> list[str]:
