@@ -121,7 +121,7 @@ def _run_claim(
         BacktestRun.objects.filter(pk=run.pk).update(
             status=Status.FAILED,
             finished_at=now,
-            error=workers_died(run.language),
+            error=given_up(run.language),
             error_code="server",
         )
     if run is None:
@@ -195,8 +195,8 @@ def server_failed(language: str) -> str:
         return gettext("The server failed. Its operator finds the cause in the log.")
 
 
-def workers_died(language: str) -> str:
-    """Return what the user is told of what no worker survives."""
+def given_up(language: str) -> str:
+    """Return what the user is told of what no worker comes back from."""
     with override(language):
         return gettext(
             "%(count)s workers have begun it and not come back. Its operator finds the "

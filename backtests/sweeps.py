@@ -28,8 +28,8 @@ from backtests.runs import (
     MOST_ATTEMPTS,
     SAY_EVERY_S,
     RunError,
+    given_up,
     server_failed,
-    workers_died,
 )
 from tradebot.errors import ConflictError
 from trading.models import Interval
@@ -202,7 +202,7 @@ def _piece_claim(
     if connection.features.has_select_for_update_skip_locked:
         pieces = pieces.select_for_update(skip_locked=True, of=("self",))
     while (piece := pieces.first()) and piece.attempts >= MOST_ATTEMPTS:
-        told = workers_died(piece.sweep.language)
+        told = given_up(piece.sweep.language)
         _end(piece.sweep_id, Status.FAILED, error=told, error_code="server")
     if piece is None:
         return None

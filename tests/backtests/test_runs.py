@@ -313,6 +313,17 @@ def test_stored_candles_are_told_and_stay(
     assert read(api.send("GET", "/backtest/cache/info"))["data"] == data
 
 
+def make_steps_large() -> None:
+    """Have the exchange want more of an order than any run here can pay."""
+    Symbol.objects.create(
+        market="spot",
+        symbol="BTCUSDT",
+        base_asset="BTC",
+        quote_asset="USDT",
+        step_size=Decimal(50),
+    )
+
+
 def run_with(api: JSONClient, **parameters: Any) -> dict[str, Any]:
     asked = {**ASKED, "parameters": {**ASKED["parameters"], **parameters}}
     data: dict[str, Any] = read(api.send("POST", "/backtest/run", asked))["data"]
@@ -354,13 +365,7 @@ def test_spot_has_no_leverage_whatever_the_web_client_asks_for(api: JSONClient) 
 @pytest.mark.alike
 @pytest.mark.usefixtures("candles", "at_once")
 def test_signals_that_could_not_be_followed_are_told(api: JSONClient) -> None:
-    Symbol.objects.create(
-        market="spot",
-        symbol="BTCUSDT",
-        base_asset="BTC",
-        quote_asset="USDT",
-        step_size=Decimal(50),
-    )
+    make_steps_large()
 
     data = run_with(api)
 
@@ -456,13 +461,7 @@ def test_stored_result_is_repeated_to_the_bit_under_other_rules_and_days(
     # The last day ends with the candles that were there then.
     first = run_with(api)
     Backtest.objects.update(end_date=today)
-    Symbol.objects.create(
-        market="spot",
-        symbol="BTCUSDT",
-        base_asset="BTC",
-        quote_asset="USDT",
-        step_size=Decimal(50),
-    )
+    make_steps_large()
 
     assert f"{first['total_trades']} trades" in repeat(first["id"])
 
