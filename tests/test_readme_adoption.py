@@ -51,7 +51,8 @@ docker() {
         "new run --rm --no-deps --entrypoint python web "*)
             grep -q "networks: .default, old." docker-compose.override.yml  # no db
             shift 6; (in_web python "$@") ;;
-        "new up -d --wait web stream proxy" | "new up -d --wait --no-deps web stream proxy") start_web ;;
+        "new up -d --wait web stream proxy") start_web ;;
+        "new up -d --wait --no-deps web stream proxy") start_web ;;
         "new exec web "*) shift 2; (in_web "$@") ;;
         "new stop web stream worker bots") stop_web ;;
         *) echo "in $here: docker compose $*?" >&2; return 99 ;;
