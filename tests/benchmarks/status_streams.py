@@ -30,6 +30,7 @@ from django.db import connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from accounts.tokens import token_issue  # noqa: E402
+from bots.api.stream import MOST_OF_A_USER  # noqa: E402
 from bots.models import BotState  # noqa: E402
 from tests.benchmarks.api_speed import ask, memory_mb, server  # noqa: E402
 from tests.databases import scratch_database  # noqa: E402
@@ -41,12 +42,16 @@ ME = "/api/v1/auth/me"
 
 @contextmanager
 def streams(
-    port: int, bot_ids: list[int], token: str, count: int
+    port: int, watched: dict[int, str], count: int
 ) -> Iterator[selectors.BaseSelector]:
-    """Open streams, some for each bot, and read their first events."""
+    """Open streams, some for each bot, and read their first events.
+
+    ``watched`` are ids of bots, with a token of their owners.
+    """
+    bots = list(watched.items())
     with selectors.DefaultSelector() as selector:
         for number in range(count):
-            bot_id = bot_ids[number % len(bot_ids)]
+            bot_id, token = bots[number % len(bots)]
             connection = socket.create_connection(("127.0.0.1", port), timeout=30)
             head = (
                 f"GET /api/v1/bots/{bot_id}/status-stream HTTP/1.1",
@@ -88,10 +93,15 @@ def main() -> None:
     with scratch_database() as connection:
         call_command("migrate", database=connection.alias, verbosity=0)
         default, connections["default"] = connections["default"], connection
-        user = make_user("streams@example.com")
-        bots = [make_bot(user) for _ in range(20)]
+        # No more than half of what one may have open.
+        owners = -(-count // (MOST_OF_A_USER // 2))
+        bots = [make_bot(make_user(f"{n}@example.com")) for n in range(owners)]
         BotState.objects.bulk_create(BotState(bot_config=bot) for bot in bots)
-        token = token_issue(user=user, remember=False, now=timezone.now())
+        watched = {
+            bot.pk: token_issue(user=bot.user, remember=False, now=timezone.now())
+            for bot in bots
+        }
+        token = watched[bots[0].pk]
         url = database_url(connection)
         with (
             server(url, 1, "wsgi") as web,
@@ -100,8 +110,7 @@ def main() -> None:
             for name, one in (("threads", web), ("ASGI", stream)):
                 say(f"{name}, no stream", one.port, token, seconds)
             before = memory_mb(stream)
-            ids = [bot.pk for bot in bots]
-            with streams(stream.port, ids, token, count) as selector:
+            with streams(stream.port, watched, count) as selector:
                 say(f"threads, {count} streams beside", web.port, token, seconds)
                 say(f"ASGI, {count} streams in it", stream.port, token, seconds)
                 BotState.objects.update(status="running")
